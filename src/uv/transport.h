@@ -24,15 +24,6 @@ struct uv_loop_s;
 struct run;
 struct transport;
 
-/* How long an attempt to connect may take, with the resolving of the name. */
-#define TRANSPORT_CONNECT_TIMEOUT_MS 3000
-
-/* How long a connection that was closed may go on sending what was queued for it. */
-#define TRANSPORT_LINGER_MS 500
-
-/* Attempts to connect at one time; one more fails with -EAGAIN. */
-#define TRANSPORT_ATTEMPTS_MAX 64
-
 /* One line about a peer; `text` is borrowed. The same as the run's driver may use. */
 typedef void transport_log(void *context, enum log_level level, const char *text);
 
@@ -40,7 +31,7 @@ typedef void transport_log(void *context, enum log_level level, const char *text
 int transport_new(struct transport **transport, struct uv_loop_s *loop, transport_log *log, void *context);
 
 /*
- * Closes everything. What is queued for a peer may still go out for TRANSPORT_LINGER_MS; no event is raised any more.
+ * Closes everything. What is queued for a peer may still go out for LINGER_MS; no event is raised any more.
  * The memory goes when the last handle has closed, so run the loop until it is empty afterwards. NULL is allowed.
  */
 void transport_free(struct transport *transport);

@@ -130,7 +130,7 @@ static int check_payload_length(const struct msg *msg, const char **why)
 		return length_bytes <= NODE_NAME_BYTES + ADDRESS_BYTES ? 0 : refuse(why, -EMSGSIZE, "greeting too long");
 	case RULE_LINE:
 	case RULE_TEXT:
-		return length_bytes <= WIRE_TEXT_BYTES ? 0 : refuse(why, -EMSGSIZE, "text too long");
+		return length_bytes <= TEXT_BYTES ? 0 : refuse(why, -EMSGSIZE, "text too long");
 	case RULE_WELCOME:
 	case RULE_ANY:
 		return 0;
@@ -181,12 +181,20 @@ static bool address_good(const char *address, size_t length_bytes)
 	return length_bytes < ADDRESS_BYTES && printable(address, length_bytes, ' ');
 }
 
-static bool take_object_name(const char **text, const char *end)
+/* What characters a name may have is for the directory to say. Without an object, the name must not be empty. */
+static bool name_good(const struct msg *msg, const char *text, const char *end)
 {
-	const char *name = *text;
-	ptrdiff_t length = take_string(text, end, OBJECT_NAME_BYTES);
+	size_t length_bytes = strnlen(text, (size_t)(end - text));
 
-	return length > 0 && !memchr(name, '/', (size_t)length) && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+	if (length_bytes == 0 && !(msg->type == MSG_REMOVE && msg->obj != 0))
+		return false;
+	return length_bytes < OBJECT_NAME_BYTES && (size_t)(end - text) - length_bytes <= 1;
+}
+
+static bool two_names_good(const char *text, const char *end)
+{
+	return take_string(&text, end, OBJECT_NAME_BYTES) > 0 && take_string(&text, end, OBJECT_NAME_BYTES) > 0 &&
+	       text == end;
 }
 
 static bool take_node(const char **text, const char *end)
@@ -236,13 +244,12 @@ static bool welcome_good(const char *text, const char *end)
 	return true;
 }
 
-/* One printable line with its NUL. */
+/* One printable line, with or without a NUL. */
 static bool line_good(const char *text, const char *end)
 {
-	const char *start = text;
-	ptrdiff_t length = take_string(&text, end, WIRE_TEXT_BYTES);
+	size_t length_bytes = strnlen(text, (size_t)(end - text));
 
-	return length >= 0 && text == end && printable(start, (size_t)length, ' ');
+	return (size_t)(end - text) - length_bytes <= 1 && printable(text, length_bytes, ' ');
 }
 
 int wire_check_payload(const struct msg *msg, const char **why)
@@ -262,10 +269,10 @@ int wire_check_payload(const struct msg *msg, const char **why)
 		good = text && line_good(text, end);
 		break;
 	case RULE_NAME:
-		good = text && take_object_name(&text, end) && text == end;
+		good = text && name_good(msg, text, end);
 		break;
 	case RULE_TWO_NAMES:
-		good = text && take_object_name(&text, end) && take_object_name(&text, end) && text == end;
+		good = text && two_names_good(text, end);
 		break;
 	case RULE_NONE:
 	case RULE_ANY:

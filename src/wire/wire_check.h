@@ -7,9 +7,6 @@
 
 #include "msg/msg.h"
 
-/* The text of a MSG_REFUSED, with its NUL, and that of a MSG_CONTROL. */
-#define WIRE_TEXT_BYTES 1024
-
 int wire_check(const struct msg *msg, const char **why);
 
 /* The two parts of it: all but the bytes of the payload, and these, once the first was found good. */

@@ -1,0 +1,67 @@
+/*
+ * limits.h: every bound of netmemfs, in one place. What happens when one is reached is said beside it.
+ */
+#ifndef NETMEM_MSG_LIMITS_H
+#define NETMEM_MSG_LIMITS_H
+
+#define PAGE_SHIFT_BITS 12
+#define PAGE_BYTES (1u << PAGE_SHIFT_BITS)
+
+/* Live sessions of a node, itself included. A further node is refused with a message. One bit each in a node_set. */
+#define NODES_MAX 64
+
+/* Node numbers are never used twice in a cluster's life. A join past the last one is refused. */
+#define NODE_NUMBER_MAX 65535
+
+/* Names of objects and of nodes, with the NUL. A longer one is ENAMETOOLONG, from a peer it ends the session. */
+#define OBJECT_NAME_BYTES 256
+#define NODE_NAME_BYTES 64
+
+/* "HOST:PORT" or "unix:PATH", with the NUL. */
+#define ADDRESS_BYTES 128
+
+/* Pages in one message; a longer range is granted in parts. */
+#define MSG_PAGES_MAX 32
+
+/* The largest payload of a message. A frame that announces more ends the session. */
+#define MSG_PAYLOAD_BYTES (MSG_PAGES_MAX * PAGE_BYTES)
+
+/* An object's size; more is EFBIG. Page numbers fit in 50 bits. */
+#define OBJECT_BYTES_MAX (UINT64_C(1) << 62)
+
+/* Objects that one home keeps; past it, mkdir is ENOSPC. */
+#define HOME_OBJECTS_MAX 1000000u
+
+/* Local requests under way; past it, a request is answered EAGAIN. */
+#define OPS_MAX 65536u
+
+/* Page requests of one node waiting at one home; past it a request is answered EBUSY. */
+#define WAITERS_PER_NODE_MAX 16384u
+
+/* Bytes queued for one peer. Past it the session ends, because nothing may be dropped in the middle of a stream. */
+#define PEER_QUEUE_BYTES_MAX (256u << 20)
+
+/* The reason in a MSG_REFUSED and what is written to a control file, with a NUL. More from a peer ends the session. */
+#define TEXT_BYTES 1024
+
+/* Attempts to connect at one time; one more fails with EAGAIN. How long each may take, with resolving the name. */
+#define CONNECTS_MAX 64
+#define CONNECT_TIMEOUT_MS 3000
+
+/* How long a closed session may go on sending what was queued for its peer. The rest is dropped. */
+#define LINGER_MS 500
+
+/* Events raised while another is worked on. Each has one cause in the driver, so more are our own mistake. */
+#define RUN_EVENTS_MAX 65536u
+
+/* How long a page stays after it was granted before it is recalled, so that each fault makes progress. */
+#define DWELL_MIN_NS UINT64_C(0)
+#define DWELL_FIRST_NS UINT64_C(10000)
+#define DWELL_MAX_NS UINT64_C(100000)
+
+/* Silence after which a peer counts as dead, and its bounds as a setting. */
+#define TIMEOUT_DEFAULT_MS 4000
+#define TIMEOUT_MIN_MS 500
+#define TIMEOUT_MAX_MS 600000
+
+#endif
