@@ -54,10 +54,13 @@
 /* Events raised while another is worked on. Each has one cause in the driver, so more are our own mistake. */
 #define RUN_EVENTS_MAX 65536u
 
-/* How long a page stays after it was granted before it is recalled, so that each fault makes progress. */
-#define DWELL_MIN_NS UINT64_C(0)
-#define DWELL_FIRST_NS UINT64_C(10000)
-#define DWELL_MAX_NS UINT64_C(100000)
+/*
+ * How long a page stays after its grant before a recall takes it away; each 256th recall in a row that comes within
+ * DWELL_QUICK_NS of the grant waits for DWELL_LONG_NS.
+ */
+#define DWELL_NS UINT64_C(10000)
+#define DWELL_LONG_NS UINT64_C(1000000)
+#define DWELL_QUICK_NS UINT64_C(100000)
 
 /* Silence after which a peer counts as dead, and its bounds as a setting. */
 #define TIMEOUT_DEFAULT_MS 4000

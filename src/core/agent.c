@@ -1,0 +1,846 @@
+/*
+ * agent.c: the objects that programs of this node have open. The agent here is the kernel's page cache behind FUSE: it
+ * tells us of faults, not of stores (K1, K2), so while any handle is writable all pages are fetched exclusive, and the
+ * agent can give a page up but not turn exclusive into shared.
+ *
+ * A page at this node:
+ *
+ *              FUSE_READ, FUSE_WRITE                GRANT
+ *   not held -----------------------> fetching -----------------> held (shared or exclusive)
+ *      ^  ^                              |  RECALL: answered at once, it is not cached      |
+ *      |  +------------------------------+                                                  |
+ *      +------------- dropped (drop.c): after a RECALL and its dwell, SIZE, first writable open
+ *
+ * A request for a page that is held shows that the kernel has evicted it: it is fetched again. Nothing a recall needs
+ * ever waits for a request of a local program (K8).
+ */
+#include "internal.h"
+
+#include <inttypes.h>
+
+static const unsigned char zero_page[PAGE_BYTES];
+
+static void send_home(struct core *core, const struct agent_object *object, const struct msg *msg)
+{
+	core_send(core, session_slot(core, object_home(object->obj)), msg);
+}
+
+static struct agent_object *object_find(const struct core *core, uint64_t obj)
+{
+	struct agent_object *object;
+
+	HASH_FIND(hh, core->agents, &obj, sizeof(obj), object);
+	return object;
+}
+
+static struct agent_object *object_new(struct core *core, uint64_t obj)
+{
+	struct agent_object *object = calloc(1, sizeof(*object));
+
+	CHECK(object);
+	object->obj = obj;
+	list_init(&object->opens);
+	list_init(&object->drops);
+	list_init(&object->runs);
+	page_table_init(&object->pages, sizeof(struct agent_page));
+	HASH_ADD(hh, core->agents, obj, sizeof(object->obj), object);
+	return object;
+}
+
+static struct fetch *fetch_find(struct agent_object *object, uint64_t page)
+{
+	struct fetch *fetch;
+
+	HASH_FIND(hh, object->fetches, &page, sizeof(page), fetch);
+	return fetch;
+}
+
+static void fetch_free(struct agent_object *object, struct fetch *fetch)
+{
+	CHECK(list_empty(&fetch->ops));
+	HASH_DEL(object->fetches, fetch);
+	free(fetch);
+}
+
+static void dwells_forget(struct core *core, const struct agent_object *object, uint64_t page, bool all)
+{
+	struct list *link, *after;
+
+	list_for_each_safe(link, after, &core->dwells)
+	{
+		struct dwell *dwell = list_entry(link, struct dwell, link);
+
+		if (dwell->object != object || (!all && dwell->page != page))
+			continue;
+		list_remove(link);
+		free(dwell);
+	}
+}
+
+static void object_free(struct core *core, struct agent_object *object)
+{
+	struct fetch *fetch, *after;
+
+	dwells_forget(core, object, 0, true);
+	drop_forget_all(object);
+	HASH_ITER(hh, object->fetches, fetch, after)
+	fetch_free(object, fetch);
+	page_table_clear(&object->pages);
+	HASH_DEL(core->agents, object);
+	free(object);
+}
+
+static void ops_fail(struct core *core, struct list *ops, int error)
+{
+	struct list *link, *after;
+
+	list_for_each_safe(link, after, ops)
+		op_finish(core, list_entry(link, struct op, link), error, NULL);
+}
+
+static void fetches_fail(struct core *core, struct agent_object *object, int error)
+{
+	struct fetch *fetch, *after;
+
+	HASH_ITER(hh, object->fetches, fetch, after)
+	{
+		ops_fail(core, &fetch->ops, error);
+		fetch_free(object, fetch);
+	}
+}
+
+static enum page_mode mode_now(const struct agent_object *object)
+{
+	return object->writers ? PAGE_EXCLUSIVE : PAGE_SHARED;
+}
+
+/* --- open and release ------------------------------------------------------------------------------------------- */
+
+#define OPEN_COUNTED 1 /* in an open's msg.cookie: its handle is counted, it waits for the upgrade */
+
+static void call_open(struct core *core, struct agent_object *object)
+{
+	struct msg msg = {.type = REQ_OPEN, .obj = object->obj};
+	struct op *op = op_new(core, 0, &msg);
+
+	object->state = AGENT_OPENING;
+	CHECK(op);
+	msg.type = MSG_OPEN;
+	op_call(core, op, session_slot(core, object_home(object->obj)), &msg);
+}
+
+static void open_uncount(struct agent_object *object, const struct op *op)
+{
+	object->handles--;
+	if (op->msg.mode == PAGE_EXCLUSIVE)
+		object->writers--;
+}
+
+static void open_answer(struct core *core, struct agent_object *object, struct op *op)
+{
+	struct msg fields = {.obj = object->obj, .attr = object->attr};
+
+	op_finish(core, op, 0, &fields);
+}
+
+static void open_grant(struct core *core, struct agent_object *object, struct op *op)
+{
+	bool writable = op->msg.mode == PAGE_EXCLUSIVE;
+
+	object->handles++;
+	object->writers += writable;
+	list_remove(&op->link);
+	if (writable && object->writers == 1 && !object->upgrading && !(core->breakage & BREAK_NO_OPEN_FLUSH)) {
+		object->upgrading = true;
+		op->msg.cookie = OPEN_COUNTED;
+		list_push_back(&object->opens, &op->link);
+		drop_start(core, object, DROP_UPGRADE, 0, PAGE_END, 0);
+		return;
+	}
+	if (writable && object->upgrading) {
+		op->msg.cookie = OPEN_COUNTED;
+		list_push_back(&object->opens, &op->link);
+		return;
+	}
+	open_answer(core, object, op);
+}
+
+static void opens_fail(struct core *core, struct agent_object *object, int error)
+{
+	struct list *link, *after;
+
+	list_for_each_safe(link, after, &object->opens)
+	{
+		struct op *op = list_entry(link, struct op, link);
+
+		if (op->msg.cookie == OPEN_COUNTED)
+			open_uncount(object, op);
+		op_finish(core, op, error, NULL);
+	}
+	object->upgrading = false;
+}
+
+static bool dropping_all(const struct agent_object *object)
+{
+	struct list *link, *after;
+
+	list_for_each_safe(link, after, &object->drops)
+		if (list_entry(link, struct drop, link)->goal == DROP_ALL)
+			return true;
+	return false;
+}
+
+/* Nothing is held any more; the kernel's copies, which nobody can reach until the next open, are dropped. */
+static void drop_everything(struct core *core, struct agent_object *object, int error)
+{
+	fetches_fail(core, object, error);
+	opens_fail(core, object, error);
+	dwells_forget(core, object, 0, true);
+	drop_forget_all(object);
+	page_table_clear(&object->pages);
+	drop_start(core, object, DROP_ALL, 0, PAGE_END, 0);
+}
+
+/* Ends what nobody has open any more, as far as its state allows. May free the object. */
+static void settle(struct core *core, struct agent_object *object)
+{
+	struct msg msg = {.type = MSG_CLOSE, .obj = object->obj};
+
+	if (object->handles || !list_empty(&object->opens))
+		return;
+	if (object->state == AGENT_OPEN || object->state == AGENT_DEAD) {
+		send_home(core, object, &msg);
+		object->state = AGENT_CLOSING;
+		drop_everything(core, object, -EIO);
+	} else if (object->state == AGENT_LOST && !dropping_all(object)) {
+		object_free(core, object);
+	}
+}
+
+static void request_open(struct core *core, struct op *op)
+{
+	struct agent_object *object = object_find(core, op->msg.obj);
+
+	op->msg.cookie = 0;
+	if (session_slot(core, object_home(op->msg.obj)) == NO_SLOT) {
+		op_finish(core, op, -EIO, NULL);
+		return;
+	}
+	if (!object) {
+		object = object_new(core, op->msg.obj);
+		list_push_back(&object->opens, &op->link);
+		call_open(core, object);
+		return;
+	}
+	switch (object->state) {
+	case AGENT_OPENING:
+	case AGENT_CLOSING:
+		list_push_back(&object->opens, &op->link);
+		break;
+	case AGENT_OPEN:
+		open_grant(core, object, op);
+		break;
+	case AGENT_LOST:
+	case AGENT_DEAD:
+		op_finish(core, op, -EIO, NULL);
+		break;
+	}
+}
+
+static void opened(struct core *core, struct op *call, const struct msg *reply)
+{
+	struct agent_object *object = object_find(core, call->msg.obj);
+	struct list *link, *after;
+	int error = reply->error == -ESTALE ? -ENOENT : reply->error;
+
+	op_finish(core, call, 0, NULL);
+	if (!object || object->state != AGENT_OPENING)
+		return;
+	if (error) {
+		opens_fail(core, object, error);
+		object->state = error == -ENOENT ? AGENT_DEAD : AGENT_LOST;
+		if (!object->handles)
+			object_free(core, object);
+		return;
+	}
+	object->state = AGENT_OPEN;
+	object->attr = reply->attr;
+	if (object->handles) /* back after its home was out of reach: show the kernel the size of now */
+		drop_start(core, object, DROP_SIZED, pages_of(object->attr.size_bytes), PAGE_END, 0);
+	list_for_each_safe(link, after, &object->opens)
+	{
+		struct op *op = list_entry(link, struct op, link);
+
+		if (op->msg.cookie != OPEN_COUNTED)
+			open_grant(core, object, op);
+	}
+	settle(core, object);
+}
+
+static void downgrade_one(void *context, uint64_t page, void *item)
+{
+	struct agent_page *entry = item;
+
+	(void)context;
+	(void)page;
+	if (entry->mode == PAGE_EXCLUSIVE)
+		entry->mode = PAGE_SHARED;
+}
+
+static void request_release(struct core *core, struct op *op)
+{
+	struct agent_object *object = object_find(core, op->msg.obj);
+	struct msg msg = {.type = MSG_DOWNGRADE, .obj = op->msg.obj};
+
+	CHECK(object && object->handles);
+	open_uncount(object, op);
+	if (op->msg.mode == PAGE_EXCLUSIVE && !object->writers && object->state == AGENT_OPEN && object->handles) {
+		page_table_each(&object->pages, 0, PAGE_END, downgrade_one, NULL);
+		send_home(core, object, &msg);
+	}
+	op_finish(core, op, 0, NULL);
+	settle(core, object);
+}
+
+/* --- pages ------------------------------------------------------------------------------------------------------- */
+
+static void recalled(struct core *core, const struct agent_object *object, uint64_t page, enum page_mode mode)
+{
+	struct msg msg = {.type = MSG_RECALLED, .obj = object->obj, .page = page, .count = 1, .mode = (uint8_t)mode};
+
+	send_home(core, object, &msg);
+}
+
+void agent_page_gone(struct core *core, struct agent_object *object, uint64_t page, struct agent_page *entry)
+{
+	entry->mode = PAGE_INVALID;
+	if (!entry->recalled)
+		return;
+	entry->recalled = false;
+	dwells_forget(core, object, page, false);
+	recalled(core, object, page, PAGE_INVALID);
+}
+
+static void fetch_send(struct core *core, struct agent_object *object, struct fetch *fetch, enum page_mode mode)
+{
+	struct msg msg = {.type = MSG_GET, .obj = object->obj, .page = fetch->page, .count = 1, .mode = (uint8_t)mode};
+
+	fetch->mode = mode;
+	fetch->req = (uint32_t)core->next_token++;
+	msg.req = fetch->req;
+	send_home(core, object, &msg);
+}
+
+/* The op waits for the page, which the kernel does not have. */
+static void fetch_page(struct core *core, struct agent_object *object, uint64_t page, struct op *op)
+{
+	struct fetch *fetch = fetch_find(object, page);
+	struct agent_page *entry;
+
+	op_keep_payload(op);
+	if (fetch) {
+		list_push_back(&fetch->ops, &op->link);
+		return;
+	}
+	if (drop_covers(object, page))
+		drop_split(core, object, page);
+	entry = page_table_make(&object->pages, page);
+	if (entry->mode != PAGE_INVALID)
+		agent_page_gone(core, object, page, entry);
+	fetch = calloc(1, sizeof(*fetch));
+	CHECK(fetch);
+	fetch->page = page;
+	list_init(&fetch->ops);
+	list_push_back(&fetch->ops, &op->link);
+	HASH_ADD(hh, object->fetches, page, sizeof(fetch->page), fetch);
+	fetch_send(core, object, fetch, op->msg.type == REQ_WRITE ? PAGE_EXCLUSIVE : mode_now(object));
+}
+
+static void request_read(struct core *core, struct op *op)
+{
+	struct agent_object *object = object_find(core, op->msg.obj);
+
+	if (!object || object->state != AGENT_OPEN || op->msg.seg != 0 ||
+	    op->msg.page >= pages_of(object->attr.size_bytes)) {
+		op_finish(core, op, -EIO, NULL);
+		return;
+	}
+	CHECK(op->msg.count == 1);
+	fetch_page(core, object, op->msg.page, op);
+}
+
+/* The page is held exclusive: its bytes go home. */
+static void put(struct core *core, struct agent_object *object, struct op *op)
+{
+	struct msg msg = op->msg;
+	struct msg fields = {.obj = object->obj};
+
+	msg.type = MSG_PUT;
+	msg.req = 0;
+	msg.flags = 0;
+	msg.mode = 0;
+	msg.count = 0;
+	send_home(core, object, &msg);
+	op_finish(core, op, 0, &fields);
+}
+
+static void write_violation(struct core *core, const struct agent_object *object, struct op *op)
+{
+	core->violations++;
+	core_log(core, LOG_LEVEL_ERROR,
+	         "the kernel wrote back page %" PRIu64 " of object %" PRIu64 ", which this node does not hold", op->msg.page,
+	         object->obj);
+	op_finish(core, op, -EIO, NULL);
+}
+
+static void write_unreachable(struct core *core, struct agent_object *object, struct op *op)
+{
+	bool back = op->msg.flags & WRITE_BACK;
+
+	if (back && object && object->state == AGENT_DEAD) {
+		op_finish(core, op, 0, NULL); /* revoked: nobody is to see it */
+		return;
+	}
+	if (back && object && !object->unflushed++)
+		core_log(core, LOG_LEVEL_ERROR,
+		         "object %" PRIu64 ": its home %s is out of reach; what programs here stored last is lost", object->obj,
+		         session_member_name(core, object_home(object->obj)));
+	op_finish(core, op, -EIO, NULL);
+}
+
+static void request_write(struct core *core, struct op *op)
+{
+	struct agent_object *object = object_find(core, op->msg.obj);
+	struct payload *payload = &op->msg.payload;
+	uint64_t start = op->msg.page * PAGE_BYTES + op->msg.offset;
+	bool back = op->msg.flags & WRITE_BACK;
+	struct agent_page *entry;
+
+	if (!object || object->state != AGENT_OPEN || op->msg.seg != 0) {
+		write_unreachable(core, object, op);
+		return;
+	}
+	CHECK(op->msg.offset + payload->length_bytes <= PAGE_BYTES);
+	if (back && start >= object->attr.size_bytes) {
+		op_finish(core, op, 0, NULL); /* cut off meanwhile */
+		return;
+	}
+	if (!back && start + payload->length_bytes > object->attr.size_bytes) {
+		struct msg grow = {.type = MSG_SETSIZE, .obj = object->obj, .flags = REQUEST_GROW};
+
+		grow.size = start + payload->length_bytes;
+		op_keep_payload(op);
+		op_call(core, op, session_slot(core, object_home(object->obj)), &grow);
+		return;
+	}
+	entry = page_table_find(&object->pages, op->msg.page);
+	if (entry && entry->mode == PAGE_EXCLUSIVE)
+		put(core, object, op);
+	else if (back && !fetch_find(object, op->msg.page))
+		write_violation(core, object, op);
+	else
+		fetch_page(core, object, op->msg.page, op);
+}
+
+static void read_answer(struct core *core, struct op *op, const struct msg *grant)
+{
+	struct msg fields = {.obj = grant->obj, .page = grant->page, .count = 1, .payload = grant->payload};
+
+	if (grant->flags & GRANT_ZERO)
+		fields.payload = payload_bytes(zero_page, PAGE_BYTES);
+	op_finish(core, op, 0, &fields);
+}
+
+/* A page past the end: a write by a program grows the object again, everything else is too late. */
+static void granted_error(struct core *core, struct agent_object *object, struct fetch *fetch, int error)
+{
+	struct list ops;
+	struct list *link, *after;
+
+	list_init(&ops);
+	list_for_each_safe(link, after, &fetch->ops)
+	{
+		list_remove(link);
+		list_push_back(&ops, link);
+	}
+	fetch_free(object, fetch);
+	list_for_each_safe(link, after, &ops)
+	{
+		struct op *op = list_entry(link, struct op, link);
+		bool write = op->msg.type == REQ_WRITE;
+
+		list_remove(link);
+		if (error == -ERANGE && write && op->msg.flags & WRITE_BACK)
+			op_finish(core, op, 0, NULL);
+		else if (error == -ERANGE && write)
+			request_write(core, op);
+		else
+			op_finish(core, op, error == -ERANGE ? -EIO : error, NULL);
+	}
+}
+
+static void granted(struct core *core, struct agent_object *object, const struct msg *grant)
+{
+	struct fetch *fetch = fetch_find(object, grant->page);
+	enum page_mode wanted = mode_now(object);
+	struct agent_page *entry;
+	struct list *link, *after;
+	bool written = false;
+
+	if (!fetch || fetch->req != grant->req)
+		return;
+	if (grant->error) {
+		granted_error(core, object, fetch, grant->error);
+		return;
+	}
+	list_for_each_safe(link, after, &fetch->ops)
+		if (list_entry(link, struct op, link)->msg.type == REQ_WRITE)
+			wanted = PAGE_EXCLUSIVE;
+	if (grant->mode < wanted && !(core->breakage & BREAK_NO_OPEN_FLUSH)) {
+		fetch_send(core, object, fetch, wanted); /* a writable open or a write came in between */
+		return;
+	}
+	entry = page_table_make(&object->pages, grant->page);
+	list_for_each_safe(link, after, &fetch->ops)
+	{
+		struct op *op = list_entry(link, struct op, link);
+
+		if (op->msg.type == REQ_WRITE) {
+			written = true;
+			put(core, object, op);
+		} else if (written) {
+			fetch_send(core, object, fetch, wanted); /* the grant's bytes are older than the write's */
+			return;
+		} else {
+			read_answer(core, op, grant);
+		}
+	}
+	entry->mode = grant->mode;
+	entry->granted_ns = core->now_ns;
+	if (fetch->recalled)
+		recalled(core, object, grant->page, PAGE_INVALID);
+	fetch_free(object, fetch);
+}
+
+/*
+ * A page stays for DWELL_NS after its grant, so that the program that waited for it can use it. Where recalls keep
+ * coming that fast, every 256th stays for DWELL_LONG_NS: a program that the machine did not let run in all that time
+ * makes progress at last.
+ */
+static uint64_t dwell_until(const struct core *core, struct agent_page *entry)
+{
+	if (core->now_ns - entry->granted_ns > DWELL_QUICK_NS) {
+		entry->quick = 0;
+		return 0;
+	}
+	return entry->granted_ns + (++entry->quick ? DWELL_NS : DWELL_LONG_NS);
+}
+
+static void recall(struct core *core, struct agent_object *object, uint64_t page, enum page_mode mode)
+{
+	struct agent_page *entry = page_table_find(&object->pages, page);
+	struct fetch *fetch = fetch_find(object, page);
+	struct dwell *dwell;
+	uint64_t until;
+
+	core->recalls_count++;
+	if (fetch && core->breakage & BREAK_RECALL_WAITS) {
+		fetch->recalled = true;
+		return;
+	}
+	if (!entry || entry->mode <= mode) {
+		recalled(core, object, page, entry ? (enum page_mode)entry->mode : PAGE_INVALID);
+		return;
+	}
+	entry->recalled = true;
+	if (drop_covers(object, page))
+		return;
+	until = dwell_until(core, entry);
+	if (until <= core->now_ns) {
+		drop_start(core, object, DROP_RECALL, page, page, 0);
+		return;
+	}
+	dwell = calloc(1, sizeof(*dwell));
+	CHECK(dwell);
+	dwell->object = object;
+	dwell->page = page;
+	dwell->deadline_ns = until;
+	list_push_back(&core->dwells, &dwell->link);
+}
+
+/* --- size --------------------------------------------------------------------------------------------------------- */
+
+static void sized(struct core *core, uint64_t obj, uint64_t cookie)
+{
+	struct msg msg = {.type = MSG_SIZED, .obj = obj, .cookie = cookie};
+
+	core_send(core, session_slot(core, object_home(obj)), &msg);
+}
+
+/* Reads past the new end fail now: the drop could otherwise wait for their page locks, and they for the drop. */
+static void reads_past_end_fail(struct core *core, struct agent_object *object)
+{
+	struct fetch *fetch, *after;
+	struct list *link, *next;
+
+	HASH_ITER(hh, object->fetches, fetch, after)
+	{
+		if (fetch->page < pages_of(object->attr.size_bytes))
+			continue;
+		list_for_each_safe(link, next, &fetch->ops)
+		{
+			struct op *op = list_entry(link, struct op, link);
+
+			if (op->msg.type == REQ_READ)
+				op_finish(core, op, -EIO, NULL);
+		}
+	}
+}
+
+static void resized(struct core *core, uint64_t obj, uint64_t size, uint64_t low, uint64_t cookie)
+{
+	struct agent_object *object = object_find(core, obj);
+
+	if (!object || (object->state != AGENT_OPEN && object->state != AGENT_DEAD)) {
+		sized(core, obj, cookie);
+		return;
+	}
+	object->attr.size_bytes = size;
+	reads_past_end_fail(core, object);
+	drop_start(core, object, DROP_SIZED, low == NO_LOW ? pages_of(size) : low / PAGE_BYTES, PAGE_END, cookie);
+}
+
+static void size_changed(struct core *core, const struct msg *msg)
+{
+	struct agent_object *object = object_find(core, msg->obj);
+
+	if (object && object->state == AGENT_OPEN && msg->flags & SIZE_REVOKED) {
+		object->state = AGENT_DEAD;
+		fetches_fail(core, object, -EIO);
+		opens_fail(core, object, -EIO);
+	}
+	resized(core, msg->obj, msg->size, msg->low, msg->cookie);
+	if (object)
+		settle(core, object);
+}
+
+/* --- from core.c ---------------------------------------------------------------------------------------------------- */
+
+void agent_request(struct core *core, struct op *op)
+{
+	switch (op->msg.type) {
+	case REQ_OPEN:
+		request_open(core, op);
+		break;
+	case REQ_RELEASE:
+		request_release(core, op);
+		break;
+	case REQ_READ:
+		request_read(core, op);
+		break;
+	case REQ_WRITE:
+		request_write(core, op);
+		break;
+	case MSG_SETSIZE:
+		op_call(core, op, session_slot(core, object_home(op->msg.obj)), &op->msg);
+		break;
+	default:
+		CHECK(!"a request of a known type");
+	}
+}
+
+void agent_reply(struct core *core, struct op *op, const struct msg *reply)
+{
+	struct agent_object *object = object_find(core, op->msg.obj);
+	uint64_t obj = op->msg.obj;
+
+	if (op->msg.type == REQ_OPEN) {
+		opened(core, op, reply);
+		return;
+	}
+	if (reply->error) {
+		op_finish(core, op, reply->error, NULL);
+		return;
+	}
+	/* The kernel is answered first: only then can it give up what lies past the end. */
+	if (op->msg.type == REQ_WRITE) {
+		if (object)
+			object->attr.size_bytes = reply->size;
+		if (op->token)
+			request_write(core, op);
+		else
+			op_finish(core, op, 0, NULL);
+	} else {
+		op_finish(core, op, 0, reply);
+	}
+	if (reply->low != NO_LOW)
+		resized(core, obj, reply->size, reply->low, reply->cookie);
+	else if (object)
+		object->attr.size_bytes = reply->size;
+}
+
+void agent_message(struct core *core, uint32_t slot, const struct msg *msg)
+{
+	struct agent_object *object = object_find(core, msg->obj);
+	bool holds = object && (object->state == AGENT_OPEN || object->state == AGENT_DEAD);
+
+	if (slot != session_slot(core, object_home(msg->obj)))
+		return;
+	switch (msg->type) {
+	case MSG_GRANT:
+		if (object && object->state == AGENT_OPEN)
+			granted(core, object, msg);
+		break;
+	case MSG_RECALL:
+		if (holds) {
+			recall(core, object, msg->page, (enum page_mode)msg->mode);
+		} else {
+			struct msg answer = {.type = MSG_RECALLED, .obj = msg->obj, .page = msg->page, .count = 1};
+
+			core_send(core, slot, &answer);
+		}
+		break;
+	default:
+		size_changed(core, msg);
+		break;
+	}
+}
+
+/* Its program is being killed. What it waited for goes on without it where it can be of use. */
+void agent_interrupt(struct core *core, struct op *op)
+{
+	struct agent_object *object = object_find(core, op->msg.obj);
+
+	if (op->slot != NO_SLOT || list_empty(&op->link))
+		return;
+	if (op->msg.type == REQ_OPEN && op->msg.cookie == OPEN_COUNTED)
+		open_uncount(object, op);
+	op_finish(core, op, 0, NULL);
+	settle(core, object);
+}
+
+void agent_drop_done(struct core *core, struct agent_object *object, enum drop_goal goal, uint64_t cookie)
+{
+	struct list *link, *after;
+
+	switch (goal) {
+	case DROP_RECALL:
+		return;
+	case DROP_SIZED:
+		sized(core, object->obj, cookie);
+		return;
+	case DROP_UPGRADE:
+		object->upgrading = false;
+		list_for_each_safe(link, after, &object->opens)
+		{
+			struct op *op = list_entry(link, struct op, link);
+
+			if (op->msg.cookie == OPEN_COUNTED)
+				open_answer(core, object, op);
+		}
+		return;
+	case DROP_ALL:
+		break;
+	}
+	if (object->state == AGENT_LOST ? !object->handles : list_empty(&object->opens)) {
+		object_free(core, object);
+	} else if (session_slot(core, object_home(object->obj)) != NO_SLOT) {
+		call_open(core, object);
+	} else if (object->state == AGENT_CLOSING) {
+		opens_fail(core, object, -EIO);
+		object_free(core, object);
+	}
+}
+
+void agent_connected(struct core *core, uint32_t slot)
+{
+	struct agent_object *object, *after;
+
+	HASH_ITER(hh, core->agents, object, after)
+	if (object_home(object->obj) == core->sessions[slot].number && object->state == AGENT_LOST &&
+	    !dropping_all(object))
+		call_open(core, object);
+}
+
+void agent_disconnected(struct core *core, uint32_t slot)
+{
+	struct agent_object *object, *after;
+
+	if (!core->sessions[slot].number)
+		return;
+	HASH_ITER(hh, core->agents, object, after)
+	{
+		if (object_home(object->obj) != core->sessions[slot].number || object->state == AGENT_LOST)
+			continue;
+		if (object->state == AGENT_CLOSING) {
+			opens_fail(core, object, -EIO);
+			continue;
+		}
+		object->state = AGENT_LOST;
+		object->unflushed = 0;
+		drop_everything(core, object, -EIO);
+	}
+}
+
+void agent_tick(struct core *core)
+{
+	struct list *link, *after;
+
+	list_for_each_safe(link, after, &core->dwells)
+	{
+		struct dwell *dwell = list_entry(link, struct dwell, link);
+
+		if (dwell->deadline_ns > core->now_ns)
+			continue;
+		list_remove(link);
+		if (!drop_covers(dwell->object, dwell->page))
+			drop_start(core, dwell->object, DROP_RECALL, dwell->page, dwell->page, 0);
+		free(dwell);
+	}
+}
+
+uint64_t agent_deadline_ns(const struct core *core)
+{
+	uint64_t deadline = UINT64_MAX;
+	struct list *link, *after;
+
+	list_for_each_safe(link, after, &core->dwells)
+	{
+		const struct dwell *dwell = list_entry(link, struct dwell, link);
+
+		if (dwell->deadline_ns < deadline)
+			deadline = dwell->deadline_ns;
+	}
+	return deadline;
+}
+
+void agent_fini(struct core *core)
+{
+	struct agent_object *object, *after;
+	struct fetch *fetch, *next;
+
+	HASH_ITER(hh, core->agents, object, after)
+	{
+		HASH_ITER(hh, object->fetches, fetch, next)
+		list_init(&fetch->ops); /* the ops are freed by core.c */
+		object_free(core, object);
+	}
+}
+
+bool core_open_size(const struct core *core, uint64_t obj, uint64_t *size_bytes)
+{
+	const struct agent_object *object = object_find(core, obj);
+
+	if (!object || (object->state != AGENT_OPEN && object->state != AGENT_DEAD))
+		return false;
+	*size_bytes = object->attr.size_bytes;
+	return true;
+}
+
+enum page_mode core_page_mode(const struct core *core, uint64_t obj, uint32_t seg, uint64_t page)
+{
+	struct agent_object *object = object_find(core, obj);
+	const struct agent_page *entry = object && seg == 0 ? page_table_find(&object->pages, page) : NULL;
+
+	return entry ? (enum page_mode)entry->mode : PAGE_INVALID;
+}

@@ -1,0 +1,90 @@
+#include "page_table.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <uthash.h>
+
+#include "base/check.h"
+
+#define CHUNK_PAGES 512u
+
+struct page_chunk {
+	uint64_t number;
+	UT_hash_handle hh;
+	_Alignas(8) unsigned char entries[];
+};
+
+void page_table_init(struct page_table *table, size_t entry_bytes)
+{
+	*table = (struct page_table){.entry_bytes = entry_bytes};
+}
+
+void page_table_clear(struct page_table *table)
+{
+	struct page_chunk *chunk, *after;
+
+	HASH_ITER(hh, table->chunks, chunk, after)
+	{
+		HASH_DEL(table->chunks, chunk);
+		free(chunk);
+	}
+	table->last_found = NULL;
+}
+
+static struct page_chunk *chunk_find(struct page_table *table, uint64_t number)
+{
+	struct page_chunk *chunk = table->last_found;
+
+	if (chunk && chunk->number == number)
+		return chunk;
+	HASH_FIND(hh, table->chunks, &number, sizeof(number), chunk);
+	if (chunk)
+		table->last_found = chunk;
+	return chunk;
+}
+
+void *page_table_find(struct page_table *table, uint64_t page)
+{
+	struct page_chunk *chunk = chunk_find(table, page / CHUNK_PAGES);
+
+	return chunk ? chunk->entries + page % CHUNK_PAGES * table->entry_bytes : NULL;
+}
+
+void *page_table_make(struct page_table *table, uint64_t page)
+{
+	struct page_chunk *chunk = chunk_find(table, page / CHUNK_PAGES);
+
+	if (!chunk) {
+		chunk = calloc(1, sizeof(*chunk) + CHUNK_PAGES * table->entry_bytes);
+		CHECK(chunk);
+		chunk->number = page / CHUNK_PAGES;
+		HASH_ADD(hh, table->chunks, number, sizeof(chunk->number), chunk);
+		table->last_found = chunk;
+	}
+	return chunk->entries + page % CHUNK_PAGES * table->entry_bytes;
+}
+
+void page_table_each(struct page_table *table, uint64_t first, uint64_t last,
+                     void (*visit)(void *context, uint64_t page, void *entry), void *context)
+{
+	struct page_chunk *chunk, *after;
+
+	if (first == last) {
+		void *entry = page_table_find(table, first);
+
+		if (entry)
+			visit(context, first, entry);
+		return;
+	}
+	HASH_ITER(hh, table->chunks, chunk, after)
+	{
+		uint64_t base = chunk->number * CHUNK_PAGES;
+
+		if (base > last || base + CHUNK_PAGES - 1 < first)
+			continue;
+		for (unsigned i = 0; i < CHUNK_PAGES; i++)
+			if (base + i >= first && base + i <= last)
+				visit(context, base + i, chunk->entries + i * table->entry_bytes);
+	}
+}

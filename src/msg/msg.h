@@ -1,0 +1,150 @@
+/*
+ * msg.h: what nodes say to each other, in host order. src/wire turns it into bytes, src/core gives it its meaning.
+ *
+ * Every message is one fixed set of fields and an optional payload; a type uses the fields that its comment names. The
+ * same struct carries the requests of local programs to the core, so that a request that only has to travel is not
+ * translated.
+ */
+#ifndef NETMEM_MSG_MSG_H
+#define NETMEM_MSG_MSG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "limits.h"
+
+#define PROTOCOL_VERSION 1
+
+/* A page's mode at a node, in growing order of what the node may do. */
+enum page_mode { PAGE_INVALID = 0, PAGE_SHARED = 1, PAGE_EXCLUSIVE = 2 };
+
+enum msg_type {
+	/* Sessions. */
+	MSG_HELLO = 1, /* number (0: new), cluster (0: any), payload "NAME\0ADDRESS\0" */
+	MSG_WELCOME,   /* number: the answerer's, size: the receiver's own, low: the directory's, cluster, epoch,
+	                  payload "NAME\0DIRECTORY_ADDRESS\0" and a "NUMBER NAME ADDRESS\n" for each other member */
+	MSG_REFUSED,   /* payload: the reason, one line; the sender closes */
+	MSG_PING,
+	MSG_LEAVE,     /* the sender goes away in good order; number */
+
+	/* Requests that a MSG_REPLY with the same req answers. To the directory: */
+	MSG_INSERT, /* obj, dir, payload NAME */
+	MSG_LOOKUP, /* dir, payload NAME -> obj */
+	MSG_REMOVE, /* dir, payload NAME, obj (0: whatever has the name) */
+	MSG_RENAME, /* dir, to_dir, flags REQUEST_NOREPLACE, payload "OLD\0NEW\0" */
+	MSG_LIST,   /* dir, cookie (0: from the start) -> payload of records "COOKIE OBJ NAME\0", numbers in decimal;
+	               COOKIE goes on after that name; an empty payload is the end */
+	/* To an object's home: */
+	MSG_GETATTR, /* obj -> attr */
+	MSG_SETATTR, /* obj, flags SETATTR_*, attr -> attr */
+	MSG_STATUS,  /* obj -> payload: the text of the status file */
+	MSG_CONTROL, /* obj, payload: the text written */
+	MSG_OPEN,    /* obj: the node has it open from now on -> attr */
+	MSG_SETSIZE, /* obj, seg, size, flags REQUEST_GROW -> attr, low */
+	MSG_SYNC,    /* obj, seg: answered once all that came before it is in the store */
+	MSG_REPLY,   /* req, error, and what the request says */
+
+	/* To an object's home, not answered. */
+	MSG_CLOSE,     /* obj: the node has it open no more and holds none of its pages */
+	MSG_DOWNGRADE, /* obj, seg: all that the node holds exclusive it now holds shared */
+	MSG_PUT,       /* obj, seg, page, offset, payload: bytes of one page that the node holds exclusive */
+	MSG_LINK,      /* directory to home: obj, flags LINK_*: how it is named */
+	MSG_GONE,      /* home to directory: obj is no more, forget its name */
+
+	/* Pages. */
+	MSG_GET,      /* node to home: req, obj, seg, page, count, mode */
+	MSG_GRANT,    /* home to node: req, error, obj, seg, page, count (at least 1), mode, payload unless GRANT_ZERO */
+	MSG_RECALL,   /* home to node: obj, seg, page, mode: hold it no higher than this */
+	MSG_RECALLED, /* node to home: obj, seg, page, mode: held no higher than this */
+	MSG_SIZE,     /* home to node: obj, seg, size, low, cookie, flags SIZE_REVOKED: drop what lies past low */
+	MSG_SIZED,    /* node to home: obj, seg, cookie */
+
+	/* Local requests only, never on the wire. */
+	REQ_MKDIR,   /* dir, attr, payload NAME -> obj, attr */
+	REQ_OPEN,    /* obj, mode: PAGE_INVALID for a directory or text file, else SHARED or EXCLUSIVE -> attr */
+	REQ_RELEASE, /* obj, mode: as in the REQ_OPEN that it ends */
+	REQ_READ,    /* obj, seg, page, count -> payload of whole pages */
+	REQ_WRITE,   /* obj, seg, page, offset, payload within one page, flags WRITE_BACK */
+	REQ_INFO,    /* payload: "nodes", "status" or "metrics" -> payload: text */
+	MSG_TYPES
+};
+
+enum name_dir { DIR_ROOT = 0, DIR_UNNAMED = 1 };
+
+enum {
+	REQUEST_NOREPLACE = 1 << 0,
+	REQUEST_GROW = 1 << 1, /* never make smaller */
+	SETATTR_MODE = 1 << 2,
+	SETATTR_UID = 1 << 3,
+	SETATTR_GID = 1 << 4,
+	SETATTR_MTIME = 1 << 5,
+	WRITE_BACK = 1 << 6, /* from the kernel's cache, not from a program's write() */
+	GRANT_ZERO = 1 << 7, /* the pages were never written */
+	SIZE_REVOKED = 1 << 8,
+	LINK_NAMED = 1 << 9,
+	LINK_UNNAMED = 1 << 10,
+	LINK_NONE = 1 << 11,
+	MSG_FLAGS = (1 << 12) - 1
+};
+
+/* What all nodes agree on about an object. Times in ns since 1970. */
+struct object_attr {
+	uint32_t mode; /* permission bits */
+	uint32_t uid;
+	uint32_t gid;
+	uint64_t size_bytes;
+	uint64_t used_bytes; /* of memory at the home */
+	uint64_t mtime_ns;
+	uint64_t ctime_ns;
+};
+
+/* The bytes behind a message: none, memory borrowed until the step's actions are done, or pages of the store. */
+enum payload_kind { PAYLOAD_NONE, PAYLOAD_BYTES, PAYLOAD_STORE };
+
+struct payload {
+	enum payload_kind kind;
+	uint32_t length_bytes;
+	const void *bytes; /* PAYLOAD_STORE: NULL, the message's obj, seg, page and count say which pages */
+};
+
+struct msg {
+	uint8_t type;
+	uint8_t mode;
+	uint16_t dir;
+	uint16_t to_dir;
+	uint16_t flags;
+	int32_t error; /* 0 or a negative errno of Linux */
+	uint32_t req;
+	uint32_t epoch;
+	uint32_t number;
+	uint64_t cluster;
+	uint64_t obj;
+	uint32_t seg;
+	uint32_t count;
+	uint64_t page;
+	uint32_t offset;
+	uint64_t size;
+	uint64_t low;
+	uint64_t cookie;
+	struct object_attr attr;
+	struct payload payload;
+};
+
+/* An object's id: the number of its home above, a count below. It is never used twice in a cluster's life. */
+#define OBJECT_COUNT_BITS 40
+static inline uint32_t object_home(uint64_t obj)
+{
+	return (uint32_t)(obj >> OBJECT_COUNT_BITS);
+}
+
+/* "GRANT", "PUT", ...; "?" for an unknown type. */
+const char *msg_type_name(unsigned type);
+
+/* Whether a peer may send this type at all. */
+bool msg_type_on_wire(unsigned type);
+
+/* One readable line about `msg` without a newline, for traces and logs. Returns buffer. */
+char *msg_print(const struct msg *msg, char *buffer, size_t size_bytes);
+
+#endif
