@@ -43,6 +43,12 @@ void transport_free(struct transport *transport);
  */
 int transport_listen(struct transport *transport, const char *address, char *why, size_t why_bytes);
 
+/*
+ * For options, before anything is started: whether an address is well formed and, if it is numeric, allowed. 0, or a
+ * negative errno with one clear line in `why`.
+ */
+int transport_check_address(const char *address, char *why, size_t why_bytes);
+
 /* The address that it really listens on, with the port chosen; "" if it does not listen. */
 const char *transport_address(const struct transport *transport);
 
@@ -62,7 +68,10 @@ void transport_send(struct transport *transport, uint32_t slot, const struct msg
  */
 void transport_flush(struct transport *transport);
 
-/* Connects; EV_CONNECTED or EV_CONNECT_FAILED follows with `token`, the latter after one log line with the reason. */
+/*
+ * Connects; EV_CONNECTED or EV_CONNECT_FAILED follows with `token`. Where the error number alone says too little (-EPERM:
+ * not loopback, -EHOSTUNREACH: unknown host, -EINVAL: no address), a line goes to the log, the same one not twice running.
+ */
 void transport_connect(struct transport *transport, uint64_t token, const char *address);
 
 /* Sends what is queued, then closes; EV_DISCONNECTED follows, and the slot is free at once. `why` goes to the log. */

@@ -178,7 +178,7 @@ static bool node_name_good(const char *name, size_t length_bytes)
 
 static bool address_good(const char *address, size_t length_bytes)
 {
-	return length_bytes < ADDRESS_BYTES && printable(address, length_bytes, ' ');
+	return length_bytes < ADDRESS_BYTES && printable(address, length_bytes, '!');
 }
 
 /* What characters a name may have is for the directory to say. Without an object, the name must not be empty. */
@@ -233,12 +233,10 @@ static bool take_member(const char **text, const char *end)
 
 static bool welcome_good(const char *text, const char *end)
 {
-	unsigned members = 0;
-
 	if (!take_node(&text, end))
 		return false;
 	while (text < end) {
-		if (++members > NODES_MAX || !take_member(&text, end))
+		if (!take_member(&text, end))
 			return false;
 	}
 	return true;
