@@ -1,0 +1,467 @@
+#include "cluster.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/list.h"
+
+#define ANSWERS_MAX 512
+
+struct packet {
+	struct list link;
+	unsigned from, to;
+	struct msg msg;
+	unsigned char bytes[];
+};
+
+struct held {
+	struct list link;
+	uint64_t token;
+	struct msg range;
+};
+
+struct dirty {
+	struct list link;
+	uint64_t obj, page;
+	unsigned char byte;
+};
+
+struct node {
+	struct cluster *cluster;
+	unsigned index;
+	struct run *run;
+	bool ready, dead, holding;
+	char fatal[256];
+	uint32_t slot_of[CLUSTER_NODES_MAX]; /* 0: not connected */
+	uint32_t slots;
+	struct list held;
+	struct list dirty;
+	uint64_t deadline_ns;
+	unsigned counts[MSG_TYPES];
+	struct msg last[MSG_TYPES];
+};
+
+struct cluster {
+	struct node nodes[CLUSTER_NODES_MAX];
+	unsigned count;
+	uint64_t pages_max;
+	uint64_t now_ns;
+	struct list packets;
+	struct answer *answers[ANSWERS_MAX];
+	uint64_t next_token;
+};
+
+static uint64_t now_ns(void *context)
+{
+	return ((struct node *)context)->cluster->now_ns;
+}
+
+static unsigned node_of_slot(const struct node *node, uint32_t slot)
+{
+	for (unsigned i = 0; i < node->cluster->count; i++)
+		if (node->slot_of[i] == slot)
+			return i;
+	return CLUSTER_NODES_MAX;
+}
+
+static void packet_push(struct cluster *cluster, unsigned from, unsigned to, const struct msg *msg)
+{
+	struct packet *packet = malloc(sizeof(*packet) + msg->payload.length_bytes);
+
+	*packet = (struct packet){.from = from, .to = to, .msg = *msg};
+	if (msg->payload.length_bytes)
+		memcpy(packet->bytes, msg->payload.bytes, msg->payload.length_bytes);
+	list_push_back(&cluster->packets, &packet->link);
+}
+
+static void drive_send(void *context, uint32_t slot, const struct msg *msg)
+{
+	struct node *node = context;
+	unsigned to = node_of_slot(node, slot);
+
+	if (to < CLUSTER_NODES_MAX)
+		packet_push(node->cluster, node->index, to, msg);
+}
+
+static void drive_reply(void *context, uint64_t token, const struct msg *msg)
+{
+	struct cluster *cluster = ((struct node *)context)->cluster;
+	struct answer *answer = cluster_answer(cluster, token);
+
+	ck_assert_msg(!answer->done, "a request is answered twice");
+	answer->done = true;
+	answer->error = msg->error;
+	answer->obj = msg->obj;
+	answer->attr = msg->attr;
+	answer->length = msg->payload.length_bytes;
+	if (answer->length)
+		memcpy(answer->bytes, msg->payload.bytes, answer->length);
+}
+
+static void invalidated(struct node *node, uint64_t token, const struct msg *range)
+{
+	struct event event = {.type = EV_INVALIDATED, .token = token};
+	struct list *link, *after;
+
+	list_for_each_safe(link, after, &node->dirty)
+	{
+		struct dirty *dirty = list_entry(link, struct dirty, link);
+		unsigned char bytes[PAGE_BYTES];
+		struct msg write = {.type = REQ_WRITE, .obj = dirty->obj, .page = dirty->page, .flags = WRITE_BACK};
+
+		if (dirty->obj != range->obj || dirty->page < range->page ||
+		    (range->count && dirty->page >= range->page + range->count))
+			continue;
+		memset(bytes, dirty->byte, sizeof(bytes));
+		list_remove(link);
+		free(dirty);
+		cluster_request(node->cluster, node->index, &write, bytes, sizeof(bytes));
+	}
+	run_event(node->run, &event);
+}
+
+static void drive_invalidate(void *context, uint64_t token, const struct msg *range, bool size_check)
+{
+	struct node *node = context;
+	struct held *held = malloc(sizeof(*held));
+
+	(void)size_check;
+	*held = (struct held){.token = token, .range = *range};
+	list_push_back(&node->held, &held->link);
+}
+
+static void drive_connect(void *context, uint64_t token, const char *address)
+{
+	struct node *node = context;
+	struct cluster *cluster = node->cluster;
+	struct node *peer = &cluster->nodes[atoi(address + 1)];
+	struct event event = {.type = EV_CONNECTED, .token = token};
+
+	if (peer->dead || node->slot_of[peer->index] || (unsigned)atoi(address + 1) >= cluster->count) {
+		event = (struct event){.type = EV_CONNECT_FAILED, .token = token, .error = -111};
+		run_event(node->run, &event);
+		return;
+	}
+	node->slot_of[peer->index] = ++node->slots;
+	peer->slot_of[node->index] = ++peer->slots;
+	event.slot = node->slot_of[peer->index];
+	run_event(node->run, &event);
+	event.slot = peer->slot_of[node->index];
+	event.token = 0;
+	run_event(peer->run, &event);
+}
+
+static void disconnect(struct node *node, unsigned other)
+{
+	struct event event = {.type = EV_DISCONNECTED, .slot = node->slot_of[other]};
+
+	if (!event.slot)
+		return;
+	node->slot_of[other] = 0;
+	if (!node->dead)
+		run_event(node->run, &event);
+}
+
+static void drive_close(void *context, uint32_t slot, const char *why)
+{
+	struct node *node = context;
+	unsigned other = node_of_slot(node, slot);
+	struct list *link, *after;
+
+	(void)why;
+	if (other == CLUSTER_NODES_MAX)
+		return;
+	/* What was sent before still arrives, as on TCP; what the other sent does not. */
+	list_for_each_safe(link, after, &node->cluster->packets)
+	{
+		struct packet *packet = list_entry(link, struct packet, link);
+
+		if (packet->from == other && packet->to == node->index) {
+			list_remove(link);
+			free(packet);
+		}
+	}
+	disconnect(node, other);
+	packet_push(node->cluster, node->index, other, &(struct msg){.type = 0});
+}
+
+static void drive_log(void *context, enum log_level level, const char *text)
+{
+	if (getenv("CLUSTER_LOG"))
+		fprintf(stderr, "node %u: %d: %s\n", ((struct node *)context)->index, level, text);
+}
+
+static void drive_ready(void *context)
+{
+	((struct node *)context)->ready = true;
+}
+
+static void drive_fatal(void *context, const char *text)
+{
+	struct node *node = context;
+
+	snprintf(node->fatal, sizeof(node->fatal), "%s", text);
+}
+
+static void drive_left(void *context)
+{
+	(void)context;
+}
+
+static void drive_deadline(void *context, uint64_t deadline_ns)
+{
+	((struct node *)context)->deadline_ns = deadline_ns;
+}
+
+static const struct run_driver driver = {.now_ns = now_ns,
+                                         .send = drive_send,
+                                         .reply = drive_reply,
+                                         .invalidate = drive_invalidate,
+                                         .connect = drive_connect,
+                                         .close = drive_close,
+                                         .log = drive_log,
+                                         .ready = drive_ready,
+                                         .fatal = drive_fatal,
+                                         .left = drive_left,
+                                         .deadline = drive_deadline};
+
+unsigned cluster_join(struct cluster *cluster, const char *name)
+{
+	unsigned index = cluster->count++;
+	struct node *node = &cluster->nodes[index];
+	char address[16];
+	struct core_config config = {.node_name = name,
+	                             .address = address,
+	                             .join = index ? "n0" : NULL,
+	                             .cluster = 99,
+	                             .store_pages_max = cluster->pages_max,
+	                             .timeout_ns = UINT64_C(4000000000)};
+	struct event event = {.type = EV_START};
+
+	snprintf(address, sizeof(address), "n%u", index);
+	*node = (struct node){.cluster = cluster, .index = index, .deadline_ns = UINT64_MAX};
+	list_init(&node->held);
+	list_init(&node->dirty);
+	ck_assert_int_eq(run_new(&node->run, &config, &driver, node), 0);
+	run_event(node->run, &event);
+	cluster_settle(cluster);
+	return index;
+}
+
+struct cluster *cluster_new(unsigned nodes, uint64_t pages_max)
+{
+	struct cluster *cluster = calloc(1, sizeof(*cluster));
+
+	cluster->pages_max = pages_max;
+	cluster->now_ns = 1000000000;
+	cluster->next_token = 1;
+	list_init(&cluster->packets);
+	for (unsigned i = 0; i < nodes; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "node%u", i);
+		cluster_join(cluster, name);
+	}
+	for (unsigned i = 0; i < nodes; i++)
+		ck_assert_msg(cluster->nodes[i].ready, "node %u is not ready: %s", i, cluster->nodes[i].fatal);
+	return cluster;
+}
+
+void cluster_free(struct cluster *cluster)
+{
+	struct list *link, *after;
+
+	for (unsigned i = 0; i < cluster->count; i++) {
+		struct node *node = &cluster->nodes[i];
+
+		list_for_each_safe(link, after, &node->held)
+			free(list_entry(link, struct held, link));
+		list_for_each_safe(link, after, &node->dirty)
+			free(list_entry(link, struct dirty, link));
+		run_free(node->run);
+	}
+	list_for_each_safe(link, after, &cluster->packets)
+		free(list_entry(link, struct packet, link));
+	for (unsigned i = 0; i < ANSWERS_MAX; i++)
+		free(cluster->answers[i]);
+	free(cluster);
+}
+
+struct core *cluster_core(struct cluster *cluster, unsigned node)
+{
+	return run_core(cluster->nodes[node].run);
+}
+
+const char *cluster_fatal(struct cluster *cluster, unsigned node)
+{
+	return *cluster->nodes[node].fatal ? cluster->nodes[node].fatal : NULL;
+}
+
+bool cluster_ready(struct cluster *cluster, unsigned node)
+{
+	return cluster->nodes[node].ready;
+}
+
+struct answer *cluster_answer(struct cluster *cluster, uint64_t token)
+{
+	return cluster->answers[token % ANSWERS_MAX];
+}
+
+uint64_t cluster_request(struct cluster *cluster, unsigned node, const struct msg *msg, const void *bytes,
+                         uint32_t length)
+{
+	uint64_t token = cluster->next_token++;
+	struct event event = {.type = EV_REQUEST, .token = token, .msg = *msg};
+
+	if (bytes)
+		event.msg.payload = (struct payload){.kind = PAYLOAD_BYTES, .bytes = bytes, .length_bytes = length};
+	free(cluster->answers[token % ANSWERS_MAX]);
+	cluster->answers[token % ANSWERS_MAX] = calloc(1, sizeof(struct answer));
+	run_event(cluster->nodes[node].run, &event);
+	return token;
+}
+
+static bool deliver_one(struct cluster *cluster)
+{
+	struct packet *packet;
+	struct node *node;
+	struct event event = {.type = EV_MESSAGE};
+
+	if (list_empty(&cluster->packets))
+		return false;
+	packet = list_entry(cluster->packets.next, struct packet, link);
+	list_remove(&packet->link);
+	node = &cluster->nodes[packet->to];
+	if (!packet->msg.type) {
+		disconnect(node, packet->from);
+	} else if (node->slot_of[packet->from] && !node->dead) {
+		event.slot = node->slot_of[packet->from];
+		event.msg = packet->msg;
+		event.msg.payload.bytes = packet->bytes;
+		node->counts[packet->msg.type]++;
+		node->last[packet->msg.type] = packet->msg;
+		run_event(node->run, &event);
+	}
+	free(packet);
+	return true;
+}
+
+static bool invalidate_one(struct cluster *cluster)
+{
+	for (unsigned i = 0; i < cluster->count; i++) {
+		struct node *node = &cluster->nodes[i];
+		struct held *held;
+
+		if (node->holding || node->dead || list_empty(&node->held))
+			continue;
+		held = list_entry(node->held.next, struct held, link);
+		list_remove(&held->link);
+		invalidated(node, held->token, &held->range);
+		free(held);
+		return true;
+	}
+	return false;
+}
+
+static bool tick_one(struct cluster *cluster, uint64_t until_ns)
+{
+	for (unsigned i = 0; i < cluster->count; i++) {
+		struct node *node = &cluster->nodes[i];
+		struct event event = {.type = EV_TICK};
+
+		if (node->dead || node->deadline_ns > until_ns)
+			continue;
+		if (node->deadline_ns > cluster->now_ns)
+			cluster->now_ns = node->deadline_ns;
+		run_event(node->run, &event);
+		return true;
+	}
+	return false;
+}
+
+/* Dwells are part of settling; longer waits are not. */
+void cluster_settle(struct cluster *cluster)
+{
+	while (deliver_one(cluster) || invalidate_one(cluster) || tick_one(cluster, cluster->now_ns + 2 * DWELL_LONG_NS))
+		;
+}
+
+void cluster_advance(struct cluster *cluster, uint64_t ns)
+{
+	uint64_t until_ns = cluster->now_ns + ns;
+
+	do
+		cluster_settle(cluster);
+	while (tick_one(cluster, until_ns));
+	if (cluster->now_ns < until_ns)
+		cluster->now_ns = until_ns;
+}
+
+struct answer *cluster_do(struct cluster *cluster, unsigned node, const struct msg *msg, const void *bytes,
+                          uint32_t length)
+{
+	uint64_t token = cluster_request(cluster, node, msg, bytes, length);
+
+	cluster_settle(cluster);
+	ck_assert_msg(cluster_answer(cluster, token)->done, "a request of type %u is not answered", msg->type);
+	return cluster_answer(cluster, token);
+}
+
+void cluster_interrupt(struct cluster *cluster, unsigned node, uint64_t token)
+{
+	struct event event = {.type = EV_INTERRUPT, .token = token};
+
+	run_event(cluster->nodes[node].run, &event);
+}
+
+void cluster_hold_invalidations(struct cluster *cluster, unsigned node)
+{
+	cluster->nodes[node].holding = true;
+}
+
+void cluster_release_invalidations(struct cluster *cluster, unsigned node)
+{
+	cluster->nodes[node].holding = false;
+	cluster_settle(cluster);
+}
+
+void cluster_dirty(struct cluster *cluster, unsigned node, uint64_t obj, uint64_t page, unsigned char byte)
+{
+	struct dirty *dirty = malloc(sizeof(*dirty));
+
+	*dirty = (struct dirty){.obj = obj, .page = page, .byte = byte};
+	list_push_back(&cluster->nodes[node].dirty, &dirty->link);
+}
+
+void cluster_kill(struct cluster *cluster, unsigned node)
+{
+	cluster->nodes[node].dead = true;
+	for (unsigned i = 0; i < cluster->count; i++)
+		if (i != node) {
+			disconnect(&cluster->nodes[i], node);
+			cluster->nodes[node].slot_of[i] = 0;
+		}
+	cluster_settle(cluster);
+}
+
+void cluster_raw(struct cluster *cluster, unsigned from, unsigned to, const struct msg *msg)
+{
+	struct msg copy = *msg;
+
+	for (unsigned type = 1; type < MSG_TYPES; type++) /* the epoch of their session, from anything said in it */
+		if (cluster->nodes[to].last[type].epoch)
+			copy.epoch = cluster->nodes[to].last[type].epoch;
+	packet_push(cluster, from, to, &copy);
+}
+
+unsigned cluster_count(struct cluster *cluster, unsigned node, enum msg_type type)
+{
+	return cluster->nodes[node].counts[type];
+}
+
+struct msg cluster_last(struct cluster *cluster, unsigned node, enum msg_type type)
+{
+	return cluster->nodes[node].last[type];
+}
