@@ -347,12 +347,44 @@ static void control(struct core *core, struct op *op)
 	call_directory(core, op);
 }
 
+/* What a peer would cut us off for is a program's mistake here, with an errno of its own. */
+static int request_refusal(const struct msg *msg)
+{
+	const struct payload *payload = &msg->payload;
+	size_t first = payload->bytes ? strnlen(payload->bytes, payload->length_bytes) : 0;
+
+	switch ((enum msg_type)msg->type) {
+	case MSG_RENAME:
+		if (payload->length_bytes > first + 1 + OBJECT_NAME_BYTES)
+			return -ENAMETOOLONG;
+		/* fall through */
+	case REQ_MKDIR:
+	case MSG_LOOKUP:
+	case MSG_REMOVE:
+		return first >= OBJECT_NAME_BYTES ? -ENAMETOOLONG : 0;
+	case MSG_CONTROL:
+		return payload->length_bytes >= TEXT_BYTES ? -EINVAL : 0;
+	case MSG_SETSIZE:
+		return msg->size > OBJECT_BYTES_MAX ? -EFBIG : 0;
+	case REQ_WRITE:
+		return msg->page >= OBJECT_BYTES_MAX / PAGE_BYTES ? -EFBIG : 0;
+	default:
+		return 0;
+	}
+}
+
 static void request(struct core *core, uint64_t token, const struct msg *msg)
 {
 	struct op *op = op_new(core, token, msg);
+	int error = request_refusal(msg);
 
 	if (!op)
 		return;
+	if (error) {
+		op_finish(core, op, error, NULL);
+		return;
+	}
+	op->msg.attr.mode &= 07777;
 	switch ((enum msg_type)msg->type) {
 	case MSG_LOOKUP:
 	case MSG_REMOVE:
