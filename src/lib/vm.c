@@ -174,6 +174,16 @@ static kern_return_t map(const struct mapping *mapping, vm_inherit_t inheritance
 	return KERN_SUCCESS;
 }
 
+/* Only files have memory, not a directory such as the netmemory object itself. */
+static int memory_verify(port_t port)
+{
+	struct stat status;
+
+	if (fstat(port, &status))
+		return -errno;
+	return S_ISREG(status.st_mode) || S_ISCHR(status.st_mode) ? 0 : -ENODEV;
+}
+
 static bool protections_known(vm_prot_t current, vm_prot_t maximum, vm_inherit_t inheritance)
 {
 	return !((current | maximum) & ~VM_PROT_ALL) && inheritance >= VM_INHERIT_SHARE &&
@@ -200,6 +210,7 @@ kern_return_t vm_map(task_t target_task, vm_offset_t *address, vm_size_t size, v
 	bool anonymous = memory_object == PORT_NULL;
 	struct mapping mapping = { .size = size, .mask = mask, .anywhere = anywhere, .fd = -1 };
 	kern_return_t code;
+	int error;
 
 	if (target_task != TASK_SELF || !address || (offset & (page_bytes() - 1)) || offset > INT64_MAX ||
 	    (mask & (mask + 1)) || !protections_known(cur_protection, max_protection, inheritance))
@@ -215,6 +226,9 @@ kern_return_t vm_map(task_t target_task, vm_offset_t *address, vm_size_t size, v
 		mapping.flags |= MAP_ANONYMOUS;
 		return map(&mapping, inheritance, address);
 	}
+	error = memory_verify(memory_object);
+	if (error)
+		return netmem_code_set(error, KERN_INVALID_ARGUMENT);
 	mapping.offset = (off_t)offset;
 	mapping.fd = memory_object;
 	if (copy || (max_protection & VM_PROT_WRITE))
