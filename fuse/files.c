@@ -1,0 +1,514 @@
+/*
+ * files.c: files and attributes.
+ *
+ * The kernel keeps memory's pages in its cache (keep_cache); each FUSE_READ and FUSE_WRITE is about one page of it. Reads
+ * and writes past the cache (O_DIRECT) are refused: the protocol takes a read of a page as the proof that the kernel
+ * does not have it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <time.h>
+
+#include "base/check.h"
+#include "fuse/log.h"
+#include "fuse/notify.h"
+#include "fuse/ops.h"
+
+#define NS_PER_SECOND UINT64_C(1000000000)
+
+/* What is longer is no verb. */
+#define CONTROL_BYTES_MAX 64
+
+static const char control_help[] =
+	"write one of: destroy, revoke, clear, revert on, revert off. See netmemfs(8).\n";
+
+static const unsigned char zeros[PAGE_BYTES];
+
+/* --- attributes ----------------------------------------------------------------------------------------------------- */
+
+static void attr_done(struct request *request, const struct msg *reply)
+{
+	struct object_attr attr = reply->attr;
+	struct stat st;
+
+	if (reply->error) {
+		request_answer(request, reply->error);
+		return;
+	}
+	opens_note(request->daemon->opens, request->obj, &attr);
+	ops_fill(request->daemon, request->ino, &attr, &st);
+	fuse_reply_attr(request->fuse, &st, 0);
+	request_free(request);
+}
+
+static struct request *attr_request(fuse_req_t req, fuse_ino_t ino)
+{
+	struct request *request = ops_request(req, attr_done);
+
+	if (!request)
+		return NULL;
+	request->ino = ino;
+	request->obj = inode_object(ino);
+	return request;
+}
+
+static void ask_attr(struct request *request)
+{
+	struct msg msg = { .type = MSG_GETATTR, .obj = request->obj };
+
+	request->done = attr_done;
+	request_send(request, &msg);
+}
+
+/* A notifier's thread asks what size the core knows, and must not wait. */
+static bool answer_own(fuse_req_t req, fuse_ino_t ino)
+{
+	struct daemon *daemon = ops_daemon(req);
+	struct object_attr attr;
+	struct stat st;
+
+	if (!notify_is_own(daemon->notify, fuse_req_ctx(req)->pid) ||
+	    !opens_attr(daemon->opens, inode_object(ino), &attr))
+		return false;
+	ops_fill(daemon, ino, &attr, &st);
+	fuse_reply_attr(req, &st, 0);
+	return true;
+}
+
+void files_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct daemon *daemon = ops_daemon(req);
+	struct request *request;
+	struct stat st;
+
+	(void)fi;
+	if (ino < INODE_FIXED_END) {
+		inode_fill_fixed(ino, &daemon->mount, &st);
+		fuse_reply_attr(req, &st, OPS_STATIC_SECONDS);
+		return;
+	}
+	if (!inode_is_object(ino)) {
+		fuse_reply_err(req, ENOENT);
+		return;
+	}
+	if (answer_own(req, ino))
+		return;
+	request = attr_request(req, ino);
+	if (request)
+		ask_attr(request);
+}
+
+static uint64_t wanted_mtime_ns(const struct stat *attr, int to_set)
+{
+	struct timespec time = attr->st_mtim;
+
+	if (to_set & FUSE_SET_ATTR_MTIME_NOW)
+		clock_gettime(CLOCK_REALTIME, &time);
+	return (uint64_t)time.tv_sec * NS_PER_SECOND + (uint64_t)time.tv_nsec;
+}
+
+static void set_size(struct request *request)
+{
+	struct msg msg = { .type = MSG_SETSIZE, .obj = request->obj, .size = request->size };
+
+	request->done = attr_done;
+	request_send(request, &msg);
+}
+
+static void set_attr_done(struct request *request, const struct msg *reply)
+{
+	if (reply->error || !(request->to_set & FUSE_SET_ATTR_SIZE))
+		attr_done(request, reply);
+	else
+		set_size(request);
+}
+
+/*
+ * Mode and owner are the object's. Those of control and status follow from them; to set them alone changes nothing, so
+ * that chmod -R does what it does to the directory and to memory.
+ */
+static unsigned setattr_flags(enum inode_kind kind, int to_set)
+{
+	unsigned flags = 0;
+
+	if (to_set & FUSE_SET_ATTR_MODE && (kind == KIND_DIR || kind == KIND_MEMORY))
+		flags |= SETATTR_MODE;
+	if (to_set & FUSE_SET_ATTR_UID)
+		flags |= SETATTR_UID;
+	if (to_set & FUSE_SET_ATTR_GID)
+		flags |= SETATTR_GID;
+	if (to_set & (FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_MTIME_NOW))
+		flags |= SETATTR_MTIME;
+	return flags;
+}
+
+void files_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, struct fuse_file_info *fi)
+{
+	enum inode_kind kind = inode_kind(ino);
+	struct request *request;
+	struct msg msg = { .type = MSG_SETATTR };
+
+	(void)fi;
+	if (!inode_is_object(ino) || (to_set & FUSE_SET_ATTR_SIZE && (kind == KIND_DIR || kind == KIND_STATUS))) {
+		fuse_reply_err(req, EPERM);
+		return;
+	}
+	if (to_set & FUSE_SET_ATTR_SIZE && (uint64_t)attr->st_size > OBJECT_BYTES_MAX) {
+		fuse_reply_err(req, EFBIG);
+		return;
+	}
+	if (kind != KIND_MEMORY)
+		to_set &= ~FUSE_SET_ATTR_SIZE; /* of control: a shell's > */
+	request = attr_request(req, ino);
+	if (!request)
+		return;
+	request->to_set = to_set;
+	request->size = (size_t)attr->st_size;
+	msg.obj = request->obj;
+	msg.flags = (uint16_t)setattr_flags(kind, to_set);
+	msg.attr.mode = attr->st_mode & 0777;
+	msg.attr.uid = attr->st_uid;
+	msg.attr.gid = attr->st_gid;
+	msg.attr.mtime_ns = wanted_mtime_ns(attr, to_set);
+	if (msg.flags) {
+		request->done = set_attr_done;
+		request_send(request, &msg);
+	} else if (to_set & FUSE_SET_ATTR_SIZE) {
+		set_size(request);
+	} else {
+		ask_attr(request);
+	}
+}
+
+void files_statfs(fuse_req_t req, fuse_ino_t ino)
+{
+	struct daemon *daemon = ops_daemon(req);
+	uint64_t pages = daemon->options.size_bytes / PAGE_BYTES;
+	uint64_t used = core_store_pages(daemon_core(daemon));
+	struct statvfs st = {
+		.f_bsize = PAGE_BYTES,
+		.f_frsize = PAGE_BYTES,
+		.f_blocks = pages,
+		.f_bfree = used < pages ? pages - used : 0,
+		.f_files = HOME_OBJECTS_MAX,
+		.f_ffree = HOME_OBJECTS_MAX,
+		.f_favail = HOME_OBJECTS_MAX,
+		.f_namemax = OBJECT_NAME_BYTES - 1,
+	};
+
+	(void)ino;
+	st.f_bavail = st.f_bfree;
+	fuse_reply_statfs(req, &st);
+}
+
+/* --- open and close --------------------------------------------------------------------------------------------------- */
+
+static const struct fuse_file_info cached_open = { .keep_cache = 1 };
+static const struct fuse_file_info direct_open = { .direct_io = 1 };
+static const struct fuse_file_info own_open = { .keep_cache = 1, .noflush = 1 };
+
+static void memory_opened(struct request *request, const struct msg *reply)
+{
+	int error = ops_opened(request, reply);
+
+	if (error)
+		ops_refuse_open(request, error);
+	else
+		ops_reply_open(request, &cached_open);
+}
+
+static void control_opened(struct request *request, const struct msg *reply)
+{
+	int error = ops_opened(request, reply);
+
+	if (!error)
+		error = handle_set_text(request->handle, control_help, strlen(control_help));
+	if (error)
+		ops_refuse_open(request, error);
+	else
+		ops_reply_open(request, &direct_open);
+}
+
+static void status_done(struct request *request, const struct msg *reply)
+{
+	int error = reply->error;
+
+	if (!error)
+		error = handle_set_text(request->handle, reply->payload.bytes, reply->payload.length_bytes);
+	if (error)
+		ops_refuse_open(request, error);
+	else
+		ops_reply_open(request, &direct_open);
+}
+
+static void status_opened(struct request *request, const struct msg *reply)
+{
+	struct msg msg = { .type = MSG_STATUS, .obj = request->handle->obj };
+	int error = ops_opened(request, reply);
+
+	if (error) {
+		ops_refuse_open(request, error);
+		return;
+	}
+	request->done = status_done;
+	request_send(request, &msg);
+}
+
+static void open_own(fuse_req_t req, fuse_ino_t ino)
+{
+	struct handle *handle = handle_new(ops_daemon(req)->opens, HANDLE_OWN, ino, fuse_req_ctx(req)->pid);
+	struct fuse_file_info fi = own_open;
+
+	if (!handle) {
+		fuse_reply_err(req, ENOMEM);
+		return;
+	}
+	handle->obj = inode_object(ino);
+	fi.fh = (uintptr_t)handle;
+	if (fuse_reply_open(req, &fi))
+		handle_free(handle);
+}
+
+static void open_object(fuse_req_t req, fuse_ino_t ino, enum handle_kind kind, enum page_mode mode, request_done *done)
+{
+	struct request *request = ops_request(req, done);
+
+	if (!request)
+		return;
+	request->handle = handle_new(request->daemon->opens, kind, ino, request->pid);
+	if (!request->handle) {
+		request_answer(request, -ENOMEM);
+		return;
+	}
+	request->handle->obj = inode_object(ino);
+	request->handle->mode = mode;
+	ops_open_object(request);
+}
+
+void files_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	bool writable = (fi->flags & O_ACCMODE) != O_RDONLY;
+
+	if (!inode_is_object(ino)) {
+		meta_open(req, ino);
+		return;
+	}
+	switch (inode_kind(ino)) {
+	case KIND_MEMORY:
+		if (fi->flags & O_DIRECT)
+			fuse_reply_err(req, EINVAL);
+		else if (notify_is_own(ops_daemon(req)->notify, fuse_req_ctx(req)->pid))
+			open_own(req, ino);
+		else
+			open_object(req, ino, HANDLE_MEMORY, writable ? PAGE_EXCLUSIVE : PAGE_SHARED, memory_opened);
+		return;
+	case KIND_CONTROL:
+		open_object(req, ino, HANDLE_CONTROL, PAGE_INVALID, control_opened);
+		return;
+	case KIND_STATUS:
+		if (writable)
+			fuse_reply_err(req, EACCES);
+		else
+			open_object(req, ino, HANDLE_TEXT, PAGE_INVALID, status_opened);
+		return;
+	default:
+		fuse_reply_err(req, EISDIR);
+	}
+}
+
+void files_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	(void)ino;
+	ops_close(ops_daemon(req), req, ops_handle(fi));
+}
+
+/* --- bytes -------------------------------------------------------------------------------------------------------------- */
+
+/* The whole length, always: from a short answer the kernel would conclude that the file ends there. */
+static void read_done(struct request *request, const struct msg *reply)
+{
+	uint32_t length = reply->payload.length_bytes;
+
+	if (reply->error) {
+		request_answer(request, reply->error);
+		return;
+	}
+	if (length >= request->size) {
+		fuse_reply_buf(request->fuse, reply->payload.bytes, request->size);
+	} else {
+		struct iovec parts[2] = {
+			{ .iov_base = (void *)reply->payload.bytes, .iov_len = length },
+			{ .iov_base = (void *)zeros, .iov_len = request->size - length },
+		};
+
+		fuse_reply_iov(request->fuse, parts, 2);
+	}
+	request_free(request);
+}
+
+static void read_memory(fuse_req_t req, const struct handle *handle, size_t size, off_t offset, int flags)
+{
+	struct msg msg = {
+		.type = REQ_READ,
+		.obj = handle->obj,
+		.page = (uint64_t)offset / PAGE_BYTES,
+		.count = 1,
+	};
+	struct request *request;
+
+	/* More than a page would be reading ahead: after an error the kernel asks for the one page that it needs (K5). */
+	if (flags & O_DIRECT || offset % PAGE_BYTES || size > PAGE_BYTES || !size) {
+		fuse_reply_err(req, EINVAL);
+		return;
+	}
+	request = ops_request(req, read_done);
+	if (!request)
+		return;
+	request->size = size;
+	request_send(request, &msg);
+}
+
+static void read_text(fuse_req_t req, const struct handle *handle, size_t size, off_t offset)
+{
+	size_t left = (size_t)offset < handle->text_bytes ? handle->text_bytes - (size_t)offset : 0;
+
+	fuse_reply_buf(req, left ? handle->text + offset : NULL, left < size ? left : size);
+}
+
+void files_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
+{
+	const struct handle *handle = ops_handle(fi);
+
+	(void)ino;
+	switch (handle->kind) {
+	case HANDLE_MEMORY:
+		read_memory(req, handle, size, offset, fi->flags);
+		return;
+	case HANDLE_OWN:
+		fuse_reply_err(req, EIO); /* it came, so no write-back of the page is on its way: that was the question */
+		return;
+	case HANDLE_CONTROL:
+	case HANDLE_TEXT:
+		read_text(req, handle, size, offset);
+		return;
+	case HANDLE_DIR:
+		fuse_reply_err(req, EISDIR);
+		return;
+	}
+	CHECK(!"a handle's kind");
+}
+
+static void write_done(struct request *request, const struct msg *reply)
+{
+	if (reply->error) {
+		request_answer(request, reply->error);
+		return;
+	}
+	fuse_reply_write(request->fuse, request->size);
+	request_free(request);
+}
+
+static void write_memory(fuse_req_t req, uint64_t obj, const char *bytes, size_t size, off_t offset,
+                         const struct fuse_file_info *fi)
+{
+	uint32_t within = (uint32_t)(offset % PAGE_BYTES);
+	struct msg msg = {
+		.type = REQ_WRITE,
+		.obj = obj,
+		.page = (uint64_t)offset / PAGE_BYTES,
+		.offset = within,
+		.flags = fi->writepage ? WRITE_BACK : 0,
+		.payload = { .kind = PAYLOAD_BYTES, .length_bytes = (uint32_t)size, .bytes = bytes },
+	};
+	struct request *request;
+
+	if (within + size > PAGE_BYTES || !size || (fi->flags & O_DIRECT && !fi->writepage)) {
+		log_write(LOG_LEVEL_WARNING, "object %" PRIu64 ": refused to write %zu bytes at %jd past the kernel's cache",
+		          obj, size, (intmax_t)offset);
+		fuse_reply_err(req, EINVAL);
+		return;
+	}
+	if ((uint64_t)offset + size > OBJECT_BYTES_MAX) {
+		fuse_reply_err(req, EFBIG);
+		return;
+	}
+	request = ops_request(req, write_done);
+	if (!request)
+		return;
+	request->size = size;
+	request_send(request, &msg);
+}
+
+static void write_control(fuse_req_t req, uint64_t obj, const char *bytes, size_t size)
+{
+	struct msg msg = {
+		.type = MSG_CONTROL,
+		.obj = obj,
+		.payload = { .kind = PAYLOAD_BYTES, .length_bytes = (uint32_t)size, .bytes = bytes },
+	};
+	struct request *request;
+
+	if (size > CONTROL_BYTES_MAX) {
+		fuse_reply_err(req, EINVAL);
+		return;
+	}
+	request = ops_request(req, write_done);
+	if (!request)
+		return;
+	request->obj = obj;
+	request->size = size;
+	request_send(request, &msg);
+}
+
+void files_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t size, off_t offset,
+                 struct fuse_file_info *fi)
+{
+	uint64_t obj = inode_object(ino);
+
+	if (inode_is_object(ino) && inode_kind(ino) == KIND_MEMORY)
+		write_memory(req, obj, bytes, size, offset, fi);
+	else if (inode_is_object(ino) && inode_kind(ino) == KIND_CONTROL)
+		write_control(req, obj, bytes, size);
+	else
+		fuse_reply_err(req, EBADF);
+}
+
+static void sync_done(struct request *request, const struct msg *reply)
+{
+	request_answer(request, reply->error);
+}
+
+static void sync_memory(fuse_req_t req, uint64_t obj)
+{
+	struct msg msg = { .type = MSG_SYNC, .obj = obj };
+	struct request *request = ops_request(req, sync_done);
+
+	if (request)
+		request_send(request, &msg);
+}
+
+/* The kernel has written back what is dirty before it asks. */
+void files_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	const struct handle *handle = ops_handle(fi);
+
+	(void)ino;
+	if (handle->kind == HANDLE_MEMORY && handle->mode == PAGE_EXCLUSIVE)
+		sync_memory(req, handle->obj);
+	else
+		fuse_reply_err(req, 0);
+}
+
+void files_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
+{
+	const struct handle *handle = ops_handle(fi);
+
+	(void)ino, (void)datasync;
+	if (handle->kind == HANDLE_MEMORY)
+		sync_memory(req, handle->obj);
+	else
+		fuse_reply_err(req, 0);
+}

@@ -1,0 +1,122 @@
+#include "fuse/inode.h"
+
+#include <string.h>
+
+#include "base/check.h"
+
+#define STAT_BLOCK_BYTES 512
+#define NS_PER_SECOND UINT64_C(1000000000)
+
+static const char *const kind_names[KINDS] = {
+	[KIND_MEMORY] = "memory",
+	[KIND_CONTROL] = "control",
+	[KIND_STATUS] = "status",
+};
+
+static const char *const meta_names[INODE_FIXED_END] = {
+	[INODE_NODES] = "nodes",     [INODE_STATUS] = "status",   [INODE_METRICS] = "metrics",
+	[INODE_VERSION] = "version", [INODE_UNNAMED] = "unnamed",
+};
+
+bool inode_is_object(uint64_t ino)
+{
+	return object_home(inode_object(ino)) != 0 && (unsigned)inode_kind(ino) < KINDS;
+}
+
+const char *inode_kind_name(enum inode_kind kind)
+{
+	return kind_names[kind];
+}
+
+int inode_kind_of_name(const char *name)
+{
+	for (int kind = 0; kind < KINDS; kind++) {
+		if (kind_names[kind] && !strcmp(name, kind_names[kind]))
+			return kind;
+	}
+	return -1;
+}
+
+uint64_t inode_meta_of_name(const char *name)
+{
+	for (uint64_t ino = 0; ino < INODE_FIXED_END; ino++) {
+		if (meta_names[ino] && !strcmp(name, meta_names[ino]))
+			return ino;
+	}
+	return strcmp(name, ".self") ? 0 : INODE_SELF;
+}
+
+const char *inode_meta_name(uint64_t ino)
+{
+	return ino < INODE_FIXED_END ? meta_names[ino] : NULL;
+}
+
+static struct timespec time_of(uint64_t ns)
+{
+	return (struct timespec){ .tv_sec = (time_t)(ns / NS_PER_SECOND), .tv_nsec = (long)(ns % NS_PER_SECOND) };
+}
+
+/* A directory may be entered by whoever may read the object, or write it. */
+static mode_t dir_mode(uint32_t mode)
+{
+	return S_IFDIR | (mode & 0777) | ((mode & 0444) >> 2) | ((mode & 0222) >> 1);
+}
+
+void inode_fill(uint64_t ino, const struct object_attr *attr, struct stat *st)
+{
+	memset(st, 0, sizeof(*st));
+	st->st_ino = ino;
+	st->st_nlink = 1;
+	st->st_uid = attr->uid;
+	st->st_gid = attr->gid;
+	st->st_blksize = PAGE_BYTES;
+	st->st_mtim = time_of(attr->mtime_ns);
+	st->st_ctim = time_of(attr->ctime_ns);
+	st->st_atim = st->st_mtim;
+	switch (inode_kind(ino)) {
+	case KIND_DIR:
+		st->st_mode = dir_mode(attr->mode);
+		st->st_nlink = 2;
+		break;
+	case KIND_MEMORY:
+		st->st_mode = S_IFREG | (attr->mode & 0666);
+		st->st_size = (off_t)attr->size_bytes;
+		st->st_blocks = (blkcnt_t)(attr->used_bytes / STAT_BLOCK_BYTES);
+		break;
+	case KIND_CONTROL:
+		st->st_mode = S_IFREG | (attr->mode & 0222);
+		break;
+	case KIND_STATUS:
+		st->st_mode = S_IFREG | (attr->mode & 0444);
+		break;
+	case KINDS:
+		CHECK(!"an inode's kind");
+	}
+}
+
+void inode_fill_fixed(uint64_t ino, const struct inode_mount *mount, struct stat *st)
+{
+	memset(st, 0, sizeof(*st));
+	st->st_ino = ino;
+	st->st_uid = mount->uid;
+	st->st_gid = mount->gid;
+	st->st_blksize = PAGE_BYTES;
+	st->st_atim = st->st_mtim = st->st_ctim = mount->time;
+	st->st_nlink = 2;
+	switch (ino) {
+	case INODE_ROOT:
+	case INODE_UNNAMED:
+		st->st_mode = S_IFDIR | S_ISVTX | 0777; /* as /dev/shm: all may create, and remove what is theirs */
+		break;
+	case INODE_META:
+		st->st_mode = S_IFDIR | 0555;
+		break;
+	case INODE_SELF:
+		st->st_mode = S_IFDIR | 0500;
+		break;
+	default:
+		st->st_mode = S_IFREG | 0444;
+		st->st_nlink = 1;
+		break;
+	}
+}

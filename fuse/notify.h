@@ -1,0 +1,65 @@
+/*
+ * notify.h: what has to be done to the kernel's cache, in threads that never serve requests.
+ *
+ * An invalidation may wait for a page that a request of the kernel's holds locked (K8), so each has a thread of its own
+ * from a pool that grows as long as all of it is busy.
+ */
+#ifndef NETMEM_FUSE_NOTIFY_H
+#define NETMEM_FUSE_NOTIFY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "msg/msg.h"
+
+struct daemon;
+struct fuse_session;
+struct notify;
+
+/* Threads. Past it, invalidations wait for one; a program's thread blocks one of them at most. */
+#define NOTIFY_THREADS_MAX 256
+
+/* How long to wait at the end for threads that the kernel holds. */
+#define NOTIFY_STOP_MS 1000
+
+/* Pages of one range that are waited for one by one; more are in a range only when an object shrinks or is revoked. */
+#define NOTIFY_BARRIER_PAGES_MAX 1024
+
+struct notify_counts {
+	uint64_t invalidations;
+	uint64_t barriers;
+	uint64_t size_checks;
+	uint64_t failures; /* barriers or size checks that could not be made */
+	unsigned threads;
+};
+
+/* 0 or a negative errno. */
+int notify_new(struct notify **notify, struct daemon *daemon);
+
+/* The mount is there, at this absolute path. With `barrier`, each invalidated page's write-backs are waited for (K4). */
+int notify_start(struct notify *notify, struct fuse_session *session, const char *path, bool barrier);
+
+/*
+ * Drops the range of msg.obj's memory from the kernel's cache, then raises EV_INVALIDATED with this token. `pages` is
+ * what the object has. The driver's invalidate().
+ */
+void notify_invalidate(struct notify *notify, uint64_t token, const struct msg *range, uint64_t pages,
+                       bool size_check);
+
+/* No program has the object's memory open any more: the daemon's own handle goes too, if there is one. */
+void notify_close(struct notify *notify, uint64_t obj);
+
+/* Whether this thread is one of the pool. */
+bool notify_is_own(const struct notify *notify, pid_t thread);
+
+void notify_count(struct notify *notify, struct notify_counts *counts);
+
+/*
+ * The kernel's side is gone; nothing is done and no event raised any more. Whether all threads ended in time: if not,
+ * the session and this must not be freed. The memory goes when its handle has closed.
+ */
+bool notify_stop(struct notify *notify);
+void notify_free(struct notify *notify);
+
+#endif

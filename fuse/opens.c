@@ -1,0 +1,155 @@
+#include "fuse/opens.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+
+#include "base/check.h"
+
+struct open_object {
+	uint64_t obj;
+	unsigned handles;
+	struct object_attr attr;
+	UT_hash_handle hh;
+};
+
+struct opens {
+	struct list handles;
+	struct open_object *objects;
+};
+
+int opens_new(struct opens **opens)
+{
+	struct opens *new = calloc(1, sizeof(*new));
+
+	if (!new)
+		return -ENOMEM;
+	list_init(&new->handles);
+	*opens = new;
+	return 0;
+}
+
+void opens_free(struct opens *opens)
+{
+	struct list *link;
+	struct list *after;
+	struct open_object *object;
+	struct open_object *next;
+
+	if (!opens)
+		return;
+	list_for_each_safe(link, after, &opens->handles)
+		handle_free(list_entry(link, struct handle, link));
+	HASH_ITER(hh, opens->objects, object, next) {
+		HASH_DEL(opens->objects, object);
+		free(object);
+	}
+	free(opens);
+}
+
+struct handle *handle_new(struct opens *opens, enum handle_kind kind, uint64_t ino, pid_t pid)
+{
+	struct handle *handle = calloc(1, sizeof(*handle));
+
+	if (!handle)
+		return NULL;
+	handle->kind = kind;
+	handle->ino = ino;
+	handle->pid = pid;
+	list_push_back(&opens->handles, &handle->link);
+	return handle;
+}
+
+void handle_free(struct handle *handle)
+{
+	if (!handle)
+		return;
+	list_remove(&handle->link);
+	free(handle->text);
+	free(handle);
+}
+
+int handle_set_text(struct handle *handle, const void *text, size_t text_bytes)
+{
+	char *copy = malloc(text_bytes + 1);
+
+	if (!copy)
+		return -ENOMEM;
+	if (text_bytes)
+		memcpy(copy, text, text_bytes);
+	copy[text_bytes] = '\0';
+	free(handle->text);
+	handle->text = copy;
+	handle->text_bytes = text_bytes;
+	return 0;
+}
+
+static struct open_object *find(struct opens *opens, uint64_t obj)
+{
+	struct open_object *object;
+
+	HASH_FIND(hh, opens->objects, &obj, sizeof(obj), object);
+	return object;
+}
+
+int opens_add(struct opens *opens, struct handle *handle, const struct object_attr *attr)
+{
+	struct open_object *object = find(opens, handle->obj);
+
+	if (!object) {
+		object = calloc(1, sizeof(*object));
+		if (!object)
+			return -ENOMEM;
+		object->obj = handle->obj;
+		HASH_ADD(hh, opens->objects, obj, sizeof(object->obj), object);
+	}
+	object->handles++;
+	object->attr = *attr;
+	handle->opened = true;
+	return 0;
+}
+
+bool opens_remove(struct opens *opens, struct handle *handle)
+{
+	struct open_object *object = find(opens, handle->obj);
+
+	CHECK(handle->opened && object);
+	handle->opened = false;
+	if (--object->handles)
+		return false;
+	HASH_DEL(opens->objects, object);
+	free(object);
+	return true;
+}
+
+void opens_note(struct opens *opens, uint64_t obj, const struct object_attr *attr)
+{
+	struct open_object *object = find(opens, obj);
+
+	if (object)
+		object->attr = *attr;
+}
+
+bool opens_attr(struct opens *opens, uint64_t obj, struct object_attr *attr)
+{
+	struct open_object *object = find(opens, obj);
+
+	if (object)
+		*attr = object->attr;
+	return object != NULL;
+}
+
+struct handle *opens_dir_of(struct opens *opens, uint64_t obj, pid_t pid)
+{
+	struct list *link;
+	struct list *after;
+
+	list_for_each_safe(link, after, &opens->handles) {
+		struct handle *handle = list_entry(link, struct handle, link);
+
+		if (handle->kind == HANDLE_DIR && handle->obj == obj && handle->pid == pid)
+			return handle;
+	}
+	return NULL;
+}

@@ -1,0 +1,72 @@
+/*
+ * opens.h: the handles that programs have, and the objects that they are handles of.
+ */
+#ifndef NETMEM_FUSE_OPENS_H
+#define NETMEM_FUSE_OPENS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/list.h"
+#include "fuse/names.h"
+#include "msg/msg.h"
+
+enum handle_kind {
+	HANDLE_MEMORY,
+	HANDLE_OWN,     /* a notifier thread's on an object's memory; the core knows nothing of it */
+	HANDLE_CONTROL,
+	HANDLE_TEXT,    /* a snapshot: an object's status, or of .netmem */
+	HANDLE_DIR
+};
+
+/* fi->fh of the kernel's open files is one of these. */
+struct handle {
+	struct list link;
+	enum handle_kind kind;
+	uint64_t ino;
+	uint64_t obj;  /* 0: not of an object */
+	enum page_mode mode; /* as in the REQ_OPEN */
+	bool opened;   /* the core counts it */
+	pid_t pid;     /* who opened it */
+
+	/* HANDLE_TEXT; HANDLE_DIR: records of a MSG_LIST. */
+	char *text;
+	size_t text_bytes;
+	uint64_t text_cookie; /* what the records were asked for with */
+
+	/* HANDLE_DIR: the name that `pid` had found it by; "" if not known. */
+	enum name_dir dir;
+	char name[OBJECT_NAME_BYTES];
+};
+
+struct opens;
+
+int opens_new(struct opens **opens);
+/* Frees the handles that are left too. */
+void opens_free(struct opens *opens);
+
+/* NULL if there is no memory. */
+struct handle *handle_new(struct opens *opens, enum handle_kind kind, uint64_t ino, pid_t pid);
+void handle_free(struct handle *handle);
+
+/* Takes a copy; 0 or -ENOMEM. */
+int handle_set_text(struct handle *handle, const void *text, size_t text_bytes);
+
+/* The core has opened the object for this handle. */
+int opens_add(struct opens *opens, struct handle *handle, const struct object_attr *attr);
+
+/* It is no longer open by it; true if that was the object's last. */
+bool opens_remove(struct opens *opens, struct handle *handle);
+
+/* Any later attributes of an object that is open here. */
+void opens_note(struct opens *opens, uint64_t obj, const struct object_attr *attr);
+
+/* The last known attributes of an object that is open here. */
+bool opens_attr(struct opens *opens, uint64_t obj, struct object_attr *attr);
+
+/* The directory handle of the object that this thread has open, or NULL. */
+struct handle *opens_dir_of(struct opens *opens, uint64_t obj, pid_t pid);
+
+#endif

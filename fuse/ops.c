@@ -1,0 +1,142 @@
+#include "fuse/ops.h"
+
+#include <errno.h>
+
+#include "base/check.h"
+#include "fuse/notify.h"
+
+struct request *ops_request(fuse_req_t req, request_done *done)
+{
+	struct request *request = request_new(ops_daemon(req), req, done);
+
+	if (!request)
+		fuse_reply_err(req, ENOMEM);
+	return request;
+}
+
+/* Where the object is open, the core's size is the one that the kernel was, or is being, told of. */
+void ops_fill(struct daemon *daemon, uint64_t ino, struct object_attr *attr, struct stat *st)
+{
+	uint64_t size_bytes;
+
+	if (core_open_size(daemon_core(daemon), inode_object(ino), &size_bytes))
+		attr->size_bytes = size_bytes;
+	inode_fill(ino, attr, st);
+}
+
+void ops_reply_entry(struct daemon *daemon, fuse_req_t req, uint64_t ino, struct object_attr *attr)
+{
+	struct fuse_entry_param entry = { .ino = ino };
+
+	ops_fill(daemon, ino, attr, &entry.attr);
+	fuse_reply_entry(req, &entry);
+}
+
+void ops_reply_fixed(struct daemon *daemon, fuse_req_t req, uint64_t ino)
+{
+	struct fuse_entry_param entry = { .ino = ino, .entry_timeout = OPS_STATIC_SECONDS };
+
+	inode_fill_fixed(ino, &daemon->mount, &entry.attr);
+	fuse_reply_entry(req, &entry);
+}
+
+void ops_open_object(struct request *request)
+{
+	struct handle *handle = request->handle;
+	struct msg msg = { .type = REQ_OPEN, .obj = handle->obj, .mode = (uint8_t)handle->mode };
+
+	request_send(request, &msg);
+}
+
+int ops_opened(struct request *request, const struct msg *reply)
+{
+	struct handle *handle = request->handle;
+	struct daemon *daemon = request->daemon;
+
+	if (reply->error)
+		return reply->error;
+	return opens_add(daemon->opens, handle, &reply->attr);
+}
+
+void ops_reply_open(struct request *request, const struct fuse_file_info *how)
+{
+	struct fuse_file_info fi = *how;
+
+	fi.fh = (uintptr_t)request->handle;
+	if (fuse_reply_open(request->fuse, &fi)) /* nobody will release it */
+		ops_close(request->daemon, NULL, request->handle);
+	request_free(request);
+}
+
+void ops_refuse_open(struct request *request, int error)
+{
+	ops_close(request->daemon, NULL, request->handle);
+	request_answer(request, error);
+}
+
+static void close_done(struct request *request, const struct msg *reply)
+{
+	(void)reply; /* there is nobody to tell */
+	request_answer(request, 0);
+}
+
+void ops_close(struct daemon *daemon, fuse_req_t req, struct handle *handle)
+{
+	struct msg msg = { .type = REQ_RELEASE, .obj = handle->obj, .mode = (uint8_t)handle->mode };
+	struct request *request;
+
+	if (!handle->opened) {
+		handle_free(handle);
+		if (req)
+			fuse_reply_err(req, 0);
+		return;
+	}
+	if (opens_remove(daemon->opens, handle))
+		notify_close(daemon->notify, handle->obj);
+	handle_free(handle);
+	request = request_new(daemon, req, close_done);
+	CHECK(request);
+	request_send(request, &msg);
+}
+
+static void init(void *userdata, struct fuse_conn_info *conn)
+{
+	(void)userdata;
+	/* Each FUSE_READ and FUSE_WRITE touches one page: the lock of a page is never held while another one waits. */
+	conn->max_write = PAGE_BYTES;
+	conn->max_readahead = 0;
+	/* Write-backs and releases travel in the background; one must not wait for others that wait for a grant. */
+	conn->max_background = UINT16_MAX;
+	conn->congestion_threshold = UINT16_MAX;
+	conn->want &= ~(unsigned)(FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_WRITEBACK_CACHE | FUSE_CAP_ASYNC_READ |
+	                          FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE |
+	                          FUSE_CAP_SPLICE_MOVE | FUSE_CAP_READDIRPLUS);
+	/* A size that changes drops what lies past it, and no more. */
+	conn->want |= conn->capable & FUSE_CAP_EXPLICIT_INVAL_DATA;
+}
+
+const struct fuse_lowlevel_ops ops_table = {
+	.init = init,
+	.lookup = tree_lookup,
+	.getattr = files_getattr,
+	.setattr = files_setattr,
+	.mknod = tree_mknod,
+	.mkdir = tree_mkdir,
+	.symlink = tree_symlink,
+	.link = tree_link,
+	.create = tree_create,
+	.unlink = tree_unlink,
+	.rmdir = tree_rmdir,
+	.rename = tree_rename,
+	.open = files_open,
+	.read = files_read,
+	.write = files_write,
+	.flush = files_flush,
+	.release = files_release,
+	.fsync = files_fsync,
+	.opendir = tree_opendir,
+	.readdir = tree_readdir,
+	.releasedir = tree_releasedir,
+	.fsyncdir = tree_fsyncdir,
+	.statfs = files_statfs,
+};
