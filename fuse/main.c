@@ -230,7 +230,12 @@ static void drive_invalidate(void *context, uint64_t token, const struct msg *ra
 	struct daemon *daemon = &((struct netmemfs *)context)->daemon;
 	uint64_t size_bytes = 0;
 
-	core_open_size(daemon_core(daemon), range->obj, &size_bytes);
+	/*
+	 * Write-backs need a writable handle, which the kernel releases only when they are done. So where there is none,
+	 * there is nothing to wait for; that is so when the core drops what is shared before the first writable open.
+	 */
+	if (opens_written(daemon->opens, range->obj))
+		core_open_size(daemon_core(daemon), range->obj, &size_bytes);
 	notify_invalidate(daemon->notify, token, range, (size_bytes + PAGE_BYTES - 1) / PAGE_BYTES, size_check);
 }
 
@@ -374,6 +379,8 @@ static int set_up(struct netmemfs *fs, char *why, size_t why_bytes)
 		error = transport_new(&daemon->transport, &daemon->loop, drive_log, fs);
 	if (!error && *daemon->options.listen && transport_listen(daemon->transport, daemon->options.listen, why, why_bytes))
 		return -1;
+	if (!error && *daemon->options.join && transport_check_address(daemon->options.join, why, why_bytes))
+		return -1;
 	if (!error)
 		error = set_up_run(fs);
 	if (!error)
@@ -417,7 +424,8 @@ static void tear_down(struct netmemfs *fs)
 	close_handle((uv_handle_t *)&fs->hangup);
 	requests_free(daemon->requests);
 	notify_free(daemon->notify);
-	uv_run(&daemon->loop, UV_RUN_DEFAULT);
+	while (uv_run(&daemon->loop, UV_RUN_DEFAULT))
+		; /* it was told to stop before it ran */
 	CHECK(!uv_loop_close(&daemon->loop));
 	session_free(daemon->session);
 	run_free(daemon->run);

@@ -51,7 +51,7 @@ struct job {
 	uint64_t obj;
 	uint64_t page;
 	uint64_t count; /* 0: to the end */
-	uint64_t pages;
+	uint64_t pages; /* of the object; 0: none can be on its way back */
 	bool size_check;
 };
 

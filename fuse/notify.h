@@ -41,8 +41,8 @@ int notify_new(struct notify **notify, struct daemon *daemon);
 int notify_start(struct notify *notify, struct fuse_session *session, const char *path, bool barrier);
 
 /*
- * Drops the range of msg.obj's memory from the kernel's cache, then raises EV_INVALIDATED with this token. `pages` is
- * what the object has. The driver's invalidate().
+ * Drops the range of msg.obj's memory from the kernel's cache, then raises EV_INVALIDATED with this token. `pages`: how
+ * many the object has, if any of them may be being written back. The driver's invalidate().
  */
 void notify_invalidate(struct notify *notify, uint64_t token, const struct msg *range, uint64_t pages,
                        bool size_check);

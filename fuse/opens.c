@@ -10,6 +10,7 @@
 struct open_object {
 	uint64_t obj;
 	unsigned handles;
+	unsigned writers; /* of them */
 	struct object_attr attr;
 	UT_hash_handle hh;
 };
@@ -105,6 +106,7 @@ int opens_add(struct opens *opens, struct handle *handle, const struct object_at
 		HASH_ADD(hh, opens->objects, obj, sizeof(object->obj), object);
 	}
 	object->handles++;
+	object->writers += handle->mode == PAGE_EXCLUSIVE;
 	object->attr = *attr;
 	handle->opened = true;
 	return 0;
@@ -116,11 +118,19 @@ bool opens_remove(struct opens *opens, struct handle *handle)
 
 	CHECK(handle->opened && object);
 	handle->opened = false;
+	object->writers -= handle->mode == PAGE_EXCLUSIVE;
 	if (--object->handles)
 		return false;
 	HASH_DEL(opens->objects, object);
 	free(object);
 	return true;
+}
+
+bool opens_written(struct opens *opens, uint64_t obj)
+{
+	struct open_object *object = find(opens, obj);
+
+	return object && object->writers;
 }
 
 void opens_note(struct opens *opens, uint64_t obj, const struct object_attr *attr)

@@ -60,6 +60,9 @@ int opens_add(struct opens *opens, struct handle *handle, const struct object_at
 /* It is no longer open by it; true if that was the object's last. */
 bool opens_remove(struct opens *opens, struct handle *handle);
 
+/* Whether a program has the object's memory open for writing, so that the kernel may have dirty pages of it. */
+bool opens_written(struct opens *opens, uint64_t obj);
+
 /* Any later attributes of an object that is open here. */
 void opens_note(struct opens *opens, uint64_t obj, const struct object_attr *attr);
 
