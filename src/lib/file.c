@@ -1,9 +1,11 @@
+#define _GNU_SOURCE 1
 #include "lib/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Moves `fd` up if it is too low. */
@@ -26,6 +28,16 @@ int netmem_file_open(int dir, const char *path, int flags)
 		fd = openat(dir, path, flags | O_CLOEXEC);
 	} while (fd < 0 && errno == EINTR);
 	return fd < 0 ? -errno : fd_lift(fd);
+}
+
+int netmem_file_stat(int dir, const char *path, struct stat *status)
+{
+	int result;
+
+	do {
+		result = fstatat(dir, path, status, AT_SYMLINK_NOFOLLOW | (*path ? 0 : AT_EMPTY_PATH));
+	} while (result && errno == EINTR);
+	return result ? -errno : 0;
 }
 
 int netmem_file_dup(int fd)

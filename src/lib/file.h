@@ -21,6 +21,11 @@
 /* openat() with O_CLOEXEC, again after EINTR, the result at least FILE_FIRST_FD. A descriptor or a negative errno. */
 int netmem_file_open(int dir, const char *path, int flags);
 
+struct stat;
+
+/* fstatat() of the path itself, or of `dir` where the path is "", again after EINTR. 0 or a negative errno. */
+int netmem_file_stat(int dir, const char *path, struct stat *status);
+
 /* A second descriptor of `fd`, as above. */
 int netmem_file_dup(int fd);
 

@@ -96,14 +96,13 @@ int netmem_mount_find(const char *table, char *path, size_t path_bytes)
 static int root_verify(int mount)
 {
 	struct stat status;
+	int error = netmem_file_stat(mount, "", &status);
 
-	if (fstat(mount, &status))
-		return -errno;
-	if (!S_ISDIR(status.st_mode))
-		return -EINVAL;
-	if (fstatat(mount, MOUNT_STATUS, &status, AT_SYMLINK_NOFOLLOW))
-		return errno == ENOENT || errno == ENOTDIR ? -EINVAL : -errno;
-	return 0;
+	if (!error && !S_ISDIR(status.st_mode))
+		error = -EINVAL;
+	if (!error)
+		error = netmem_file_stat(mount, MOUNT_STATUS, &status);
+	return error == -ENOENT || error == -ENOTDIR ? -EINVAL : error;
 }
 
 static int default_open(void)

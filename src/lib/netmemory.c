@@ -151,11 +151,12 @@ static int object_cache(int mount, int port)
 	struct stat object;
 	int directory;
 	int memory;
+	int error = port <= 0 ? -EBADF : netmem_file_stat(mount, "", &root);
 
-	if (port <= 0)
-		return -EBADF;
-	if (fstat(mount, &root) || fstat(port, &object))
-		return -errno;
+	if (!error)
+		error = netmem_file_stat(port, "", &object);
+	if (error)
+		return error;
 	if (object.st_dev == root.st_dev)
 		return memory_open(port);
 	directory = netmem_object_open(mount, port);
@@ -190,11 +191,10 @@ static int control_verify(port_t port)
 	char path[PATH_MAX];
 	struct stat status;
 	const char *name;
+	int error = port <= 0 ? -EBADF : netmem_file_stat(port, "", &status);
 
-	if (port <= 0)
-		return -EBADF;
-	if (fstat(port, &status))
-		return -errno;
+	if (error)
+		return error;
 	if (!S_ISREG(status.st_mode))
 		return -EINVAL;
 	if (netmem_file_path(port, path, sizeof path))

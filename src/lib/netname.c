@@ -71,10 +71,10 @@ struct holder {
 static kern_return_t holder_move(int mount, struct holder *holder, const char *name, const struct signature *signature)
 {
 	struct stat status;
-	int error;
+	int error = netmem_file_stat(holder->fd, "", &status);
 
-	if (fstat(holder->fd, &status))
-		return netmem_code_kern(-errno);
+	if (error)
+		return netmem_code_kern(error);
 	holder->inode = status.st_ino;
 	if (!netmem_signature_holds(mount, holder->inode, signature))
 		return netmem_code_set(-EPERM, NETNAME_NOT_YOURS);

@@ -14,12 +14,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static bool path_is(int mount, const char *path, ino_t inode)
+/* 0: the object is there. -ENOENT: it is not. Another errno: nobody can tell. */
+static int path_verify(int mount, const char *path, ino_t inode)
 {
 	struct stat status;
+	int error = netmem_file_stat(mount, path, &status);
 
-	return fstatat(mount, path, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(status.st_mode) &&
-	       status.st_ino == inode;
+	if (error)
+		return error == -ESTALE ? -ENOENT : error;
+	return S_ISDIR(status.st_mode) && status.st_ino == inode ? 0 : -ENOENT;
 }
 
 static int path_join(char path[OBJECT_PATH_BYTES], const char *dir, const char *name)
@@ -29,45 +32,60 @@ static int path_join(char path[OBJECT_PATH_BYTES], const char *dir, const char *
 	return length < OBJECT_PATH_BYTES ? 0 : -ENAMETOOLONG;
 }
 
-/* Tries the name that the kernel has for the port. True unless renamed or removed by another node. */
-static bool locate_by_name(int mount, int port, ino_t inode, char path[OBJECT_PATH_BYTES])
+/* Tries the name that the kernel has for the port, which is right unless another node renamed or removed it. */
+static int locate_by_name(int mount, int port, ino_t inode, char path[OBJECT_PATH_BYTES])
 {
 	static const char *const dirs[] = { "", MOUNT_UNNAMED };
 	char known[PATH_MAX];
 	const char *slash;
+	int error = -ENOENT;
 	size_t i;
 
 	if (netmem_file_path(port, known, sizeof known))
-		return false;
+		return -ENOENT;
 	slash = strrchr(known, '/');
 	if (!slash || slash[1] == '\0')
-		return false;
-	for (i = 0; i < sizeof dirs / sizeof *dirs; i++)
-		if (!path_join(path, dirs[i], slash + 1) && path_is(mount, path, inode))
-			return true;
-	return false;
+		return -ENOENT;
+	for (i = 0; i < sizeof dirs / sizeof *dirs && error == -ENOENT; i++)
+		if (!path_join(path, dirs[i], slash + 1))
+			error = path_verify(mount, path, inode);
+	return error;
+}
+
+static struct dirent *directory_next(DIR *stream)
+{
+	struct dirent *entry;
+
+	do {
+		errno = 0;
+		entry = readdir(stream);
+	} while (!entry && errno == EINTR);
+	return entry;
 }
 
 /* Looks through all names in `dir`. */
-static bool locate_in(int mount, const char *dir, ino_t inode, char path[OBJECT_PATH_BYTES])
+static int locate_in(int mount, const char *dir, ino_t inode, char path[OBJECT_PATH_BYTES])
 {
 	int fd = netmem_file_open(mount, *dir ? dir : ".", O_RDONLY | O_DIRECTORY);
 	struct dirent *entry;
-	bool found = false;
+	int error = -ENOENT;
 	DIR *stream;
 
 	if (fd < 0)
-		return false;
+		return fd;
 	stream = fdopendir(fd);
 	if (!stream) {
-		close(fd);
-		return false;
+		netmem_file_close(fd);
+		return -errno;
 	}
-	while (!found && (entry = readdir(stream)))
-		found = entry->d_ino == inode && strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
-			!path_join(path, dir, entry->d_name) && path_is(mount, path, inode);
+	while (error == -ENOENT && (entry = directory_next(stream)))
+		if (entry->d_ino == inode && strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+		    !path_join(path, dir, entry->d_name))
+			error = path_verify(mount, path, inode);
+	if (error == -ENOENT && errno)
+		error = -errno;
 	closedir(stream);
-	return found;
+	return error;
 }
 
 /* The root of the port's own mount is one directory up from a named object, and three from an unnamed one. */
@@ -93,10 +111,12 @@ int netmem_object_locate(int mount, int port, char path[OBJECT_PATH_BYTES], ino_
 	struct stat root;
 	struct stat object;
 
-	if (port <= 0)
-		return -EBADF;
-	if (fstat(mount, &root) || fstat(port, &object))
-		return -errno;
+	int error = port <= 0 ? -EBADF : netmem_file_stat(mount, "", &root);
+
+	if (!error)
+		error = netmem_file_stat(port, "", &object);
+	if (error)
+		return error;
 	if (!S_ISDIR(object.st_mode))
 		return -ENOTDIR;
 	if (object.st_dev == root.st_dev && object.st_ino == root.st_ino)
@@ -104,10 +124,12 @@ int netmem_object_locate(int mount, int port, char path[OBJECT_PATH_BYTES], ino_
 	if (object.st_dev != root.st_dev && !same_cluster(mount, port))
 		return -ENOENT;
 	*inode = object.st_ino;
-	if (locate_by_name(mount, port, *inode, path) || locate_in(mount, MOUNT_UNNAMED, *inode, path) ||
-	    locate_in(mount, "", *inode, path))
-		return 0;
-	return -ENOENT;
+	error = locate_by_name(mount, port, *inode, path);
+	if (error == -ENOENT)
+		error = locate_in(mount, MOUNT_UNNAMED, *inode, path);
+	if (error == -ENOENT)
+		error = locate_in(mount, "", *inode, path);
+	return error;
 }
 
 int netmem_object_open(int mount, int port)
@@ -123,7 +145,7 @@ int netmem_object_open(int mount, int port)
 	fd = netmem_file_open(mount, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
 	if (fd < 0)
 		return fd;
-	if (!fstat(fd, &status) && status.st_ino == inode)
+	if (!netmem_file_stat(fd, "", &status) && status.st_ino == inode)
 		return fd;
 	close(fd); /* renamed at this very moment */
 	return -ENOENT;
@@ -141,7 +163,7 @@ int netmem_object_rename(int mount, ino_t inode, const char *from, const char *t
 			interrupted = true;
 			continue;
 		}
-		return interrupted && path_is(mount, to, inode) ? 0 : error;
+		return interrupted && !path_verify(mount, to, inode) ? 0 : error;
 	}
 	return 0;
 }

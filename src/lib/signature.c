@@ -1,7 +1,8 @@
 #include "lib/signature.h"
 
+#include "lib/file.h"
+
 #include <errno.h>
-#include <fcntl.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -25,7 +26,7 @@ static dev_t device_of(int fd)
 {
 	struct stat status;
 
-	return fstat(fd, &status) ? 0 : status.st_dev;
+	return netmem_file_stat(fd, "", &status) ? 0 : status.st_dev;
 }
 
 static struct holding *holding_find(dev_t mount, ino_t object)
@@ -49,7 +50,7 @@ static void holdings_sweep(int mount)
 		const struct holding *holding = &holdings[i];
 
 		if (holding->mount == device &&
-		    (fstatat(mount, holding->name, &status, AT_SYMLINK_NOFOLLOW) || status.st_ino != holding->object))
+		    (netmem_file_stat(mount, holding->name, &status) || status.st_ino != holding->object))
 			holdings[i] = holdings[--holdings_count];
 		else
 			i++;
@@ -59,12 +60,16 @@ static void holdings_sweep(int mount)
 int netmem_signature_read(port_t port, struct signature *signature)
 {
 	struct stat status;
+	int error;
 
 	memset(signature, 0, sizeof *signature);
 	if (port == PORT_NULL)
 		return 0;
-	if (fstat(port, &status))
-		return -errno;
+	if (port < 0)
+		return -EBADF;
+	error = netmem_file_stat(port, "", &status);
+	if (error)
+		return error;
 	signature->device = status.st_dev;
 	signature->inode = status.st_ino;
 	return 0;

@@ -178,9 +178,10 @@ static kern_return_t map(const struct mapping *mapping, vm_inherit_t inheritance
 static int memory_verify(port_t port)
 {
 	struct stat status;
+	int error = port < 0 ? -EBADF : netmem_file_stat(port, "", &status);
 
-	if (fstat(port, &status))
-		return -errno;
+	if (error)
+		return error;
 	return S_ISREG(status.st_mode) || S_ISCHR(status.st_mode) ? 0 : -ENODEV;
 }
 

@@ -25,6 +25,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -746,6 +747,59 @@ START_TEST(test_read_only)
 }
 END_TEST
 
+static void alarm_ignore(int number)
+{
+	(void)number;
+}
+
+/* Signals that interrupt every call somewhere do not show in any answer, and leave nothing behind. */
+START_TEST(test_interrupted)
+{
+	const struct sigaction action = { .sa_handler = alarm_ignore };
+	const struct itimerval often = { .it_interval = { .tv_usec = 300 }, .it_value = { .tv_usec = 300 } };
+	const struct itimerval never = { 0 };
+	char entry[NAME_MAX + 1];
+	port_t object;
+	port_t control;
+	int i;
+
+	ck_assert_int_eq(sigaction(SIGALRM, &action, NULL), 0);
+	ck_assert_int_eq(setitimer(ITIMER_REAL, &often, NULL), 0);
+	for (i = 0; i < ROUNDS; i++) {
+		port_t server = server_of(i % mounts_count);
+		port_t found;
+
+		ck_assert_int_eq(netmemory_create(server, PAGE, &object, &control), NETMEMORY_SUCCESS);
+		unnamed_name(object, entry, sizeof entry);
+		ck_assert_int_eq(netname_check_in(server, name, PORT_NULL, object), NETNAME_SUCCESS);
+		found = look_up((i + 1) % mounts_count, "*", name);
+		unmap(map_on((i + 1) % mounts_count, found, PAGE), PAGE);
+		ck_assert_int_eq(netname_check_out(server, name, PORT_NULL), NETNAME_SUCCESS);
+		ck_assert_int_eq(netname_check_in(server, name, PORT_NULL, found), NETNAME_SUCCESS);
+		ck_assert_int_eq(netmemory_destroy(control), NETMEMORY_SUCCESS);
+		close(found);
+		close(object);
+		close(control);
+		close(server);
+		ck_assert(!unnamed_has(0, entry));
+	}
+	ck_assert_int_eq(setitimer(ITIMER_REAL, &never, NULL), 0);
+	ck_assert_int_eq(look_up_code(0, "*", name), NETNAME_HOST_NOT_FOUND);
+}
+END_TEST
+
+START_TEST(test_mount_table)
+{
+	port_t server;
+	netname_name_t version;
+
+	unsetenv("NETMEM_MOUNT");
+	ck_assert_int_eq(netname_look_up(name_server_port, "", "netmemoryserver", &server), NETNAME_SUCCESS);
+	ck_assert_int_eq(netname_version(server, version), NETNAME_SUCCESS);
+	close(server);
+}
+END_TEST
+
 /* What another user may do with root's object, on another node. */
 static int other_user(int mount)
 {
@@ -849,6 +903,7 @@ int main(int argc, char **argv)
 				       test_names_on_all_nodes,	   test_name_replaced,
 				       test_names_of_the_shell,	   test_racing_check_ins,
 				       test_port_outlives_names,   test_read_only,
+				       test_interrupted,	   test_mount_table,
 				       test_other_users,	   test_easy };
 	Suite *suite = suite_create("libnetmemory on mounts");
 	TCase *tcase = tcase_create("mounts");
