@@ -19,9 +19,10 @@ static inline size_t buffer_length(const struct buffer *buffer)
 	return buffer->end_bytes - buffer->start_bytes;
 }
 
+/* NULL if it never held anything. */
 static inline uint8_t *buffer_front(const struct buffer *buffer)
 {
-	return buffer->bytes + buffer->start_bytes;
+	return buffer->bytes ? buffer->bytes + buffer->start_bytes : NULL;
 }
 
 /* A zeroed struct is an empty buffer. */

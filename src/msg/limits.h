@@ -48,8 +48,12 @@
 #define CONNECTS_MAX 64
 #define CONNECT_TIMEOUT_MS 3000
 
-/* How long a closed session may go on sending what was queued for its peer. The rest is dropped. */
+/*
+ * A closed session goes on sending what was queued for its peer as long as the peer takes some of it in each interval, and
+ * for no more than so many of them. The rest is dropped.
+ */
 #define LINGER_MS 500
+#define LINGER_INTERVALS_MAX 20u
 
 /* Events raised while another is worked on. Each has one cause in the driver, so more are our own mistake. */
 #define RUN_EVENTS_MAX 65536u

@@ -80,7 +80,7 @@ int address_parse(struct address *address, const char *text, char *why, size_t w
 	if (*text == '[' && colon[-1] == ']' && host_bytes > 2) {
 		host++;
 		host_bytes -= 2;
-	} else if (memchr(text, ':', host_bytes)) {
+	} else if (memchr(text, ':', host_bytes) || *text == '[') {
 		return no_address(text, why, why_bytes);
 	}
 	memcpy(address->host, host, host_bytes);

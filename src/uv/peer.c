@@ -3,7 +3,7 @@
  *
  *	                    peer_open()             peer_close()              sent, and the other end closed,
  *	NEW ---------------------------> OPEN ------------------> LINGERING ------------------------+
- *	 |                                |                           |   or LINGER_MS are over      |
+ *	 |                                |                           |   or it takes too long       |
  *	 | peer_close(), peer_abort()     | broken, garbage,          | peer_abort()                 v
  *	 +------------------------------->+ too much queued: ended()  +--------------------------> CLOSING -> closed()
  *	                                  +----------------------------------------------------------^
@@ -49,6 +49,8 @@ struct peer {
 	bool local;
 	bool write_pending;
 	bool shutdown_asked;
+	unsigned linger_intervals;
+	size_t linger_bytes; /* not sent when the interval began */
 	unsigned handles; /* not closed yet */
 	uint32_t slot;
 	struct buffer filling;
@@ -266,9 +268,21 @@ void peer_send(struct peer *peer, const struct msg *msg)
 	append(peer, msg->payload.bytes, msg->payload.length_bytes);
 }
 
+static size_t unsent_bytes(const struct peer *peer)
+{
+	return uv_stream_get_write_queue_size(&peer->uv.stream) + buffer_length(&peer->filling);
+}
+
 static void on_linger(uv_timer_t *timer)
 {
-	peer_abort(timer->data);
+	struct peer *peer = timer->data;
+	size_t left_bytes = unsent_bytes(peer);
+
+	if (left_bytes >= peer->linger_bytes || ++peer->linger_intervals >= LINGER_INTERVALS_MAX) {
+		peer_abort(peer);
+		return;
+	}
+	peer->linger_bytes = left_bytes;
 }
 
 void peer_close(struct peer *peer)
@@ -280,7 +294,10 @@ void peer_close(struct peer *peer)
 	if (peer->state != PEER_OPEN)
 		return;
 	peer->state = PEER_LINGERING;
-	CHECK(uv_timer_start(&peer->linger, on_linger, LINGER_MS, 0) == 0);
+	peer->linger_bytes = unsent_bytes(peer) + 1;
+	/* The loop's idea of now is of before the work that led here. */
+	uv_update_time(peer->linger.loop);
+	CHECK(uv_timer_start(&peer->linger, on_linger, LINGER_MS, LINGER_MS) == 0);
 	peer_flush(peer);
 	linger_on(peer);
 }

@@ -44,7 +44,7 @@ int peer_open(struct peer *peer, const char *address);
 void peer_send(struct peer *peer, const struct msg *msg);
 void peer_flush(struct peer *peer);
 
-/* Ends it without ended(): what is queued may still go out for LINGER_MS. closed() comes in any case. */
+/* Ends it without ended(): what is queued may still go out (LINGER_MS). closed() comes in any case. */
 void peer_close(struct peer *peer);
 
 /* Ends it without ended() and without waiting. */

@@ -31,7 +31,7 @@ typedef void transport_log(void *context, enum log_level level, const char *text
 int transport_new(struct transport **transport, struct uv_loop_s *loop, transport_log *log, void *context);
 
 /*
- * Closes everything. What is queued for a peer may still go out for LINGER_MS; no event is raised any more.
+ * Closes everything. What is queued for a peer still goes out (see LINGER_MS); no event is raised any more.
  * The memory goes when the last handle has closed, so run the loop until it is empty afterwards. NULL is allowed.
  */
 void transport_free(struct transport *transport);
