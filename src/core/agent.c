@@ -326,22 +326,20 @@ static void fetch_send(struct core *core, struct agent_object *object, struct fe
 	struct msg msg = {.type = MSG_GET, .obj = object->obj, .page = fetch->page, .count = 1, .mode = (uint8_t)mode};
 
 	fetch->mode = mode;
+	fetch->asked = true;
 	fetch->req = (uint32_t)core->next_token++;
 	msg.req = fetch->req;
 	send_home(core, object, &msg);
 }
 
-/* The op waits for the page, which the kernel does not have. */
-static void fetch_page(struct core *core, struct agent_object *object, uint64_t page, struct op *op)
+/* From now on drops leave the page out: the kernel does not have it, and may keep its lock for a request. */
+static struct fetch *fetch_make(struct core *core, struct agent_object *object, uint64_t page)
 {
 	struct fetch *fetch = fetch_find(object, page);
 	struct agent_page *entry;
 
-	op_keep_payload(op);
-	if (fetch) {
-		list_push_back(&fetch->ops, &op->link);
-		return;
-	}
+	if (fetch)
+		return fetch;
 	if (drop_covers(object, page))
 		drop_split(core, object, page);
 	entry = page_table_make(&object->pages, page);
@@ -351,9 +349,18 @@ static void fetch_page(struct core *core, struct agent_object *object, uint64_t 
 	CHECK(fetch);
 	fetch->page = page;
 	list_init(&fetch->ops);
-	list_push_back(&fetch->ops, &op->link);
 	HASH_ADD(hh, object->fetches, page, sizeof(fetch->page), fetch);
-	fetch_send(core, object, fetch, op->msg.type == REQ_WRITE ? PAGE_EXCLUSIVE : mode_now(object));
+	return fetch;
+}
+
+static void fetch_page(struct core *core, struct agent_object *object, uint64_t page, struct op *op)
+{
+	struct fetch *fetch = fetch_make(core, object, page);
+
+	op_keep_payload(op);
+	list_push_back(&fetch->ops, &op->link);
+	if (!fetch->asked)
+		fetch_send(core, object, fetch, op->msg.type == REQ_WRITE ? PAGE_EXCLUSIVE : mode_now(object));
 }
 
 static void request_read(struct core *core, struct op *op)
@@ -425,16 +432,22 @@ static void request_write(struct core *core, struct op *op)
 		op_finish(core, op, 0, NULL); /* cut off meanwhile */
 		return;
 	}
+	entry = page_table_find(&object->pages, op->msg.page);
+	if (!back && entry && entry->mode == PAGE_EXCLUSIVE && drop_covers_for(object, op->msg.page, DROP_SIZED)) {
+		put(core, object, op); /* as if it had been before the other node's truncate, which has not returned yet */
+		return;
+	}
 	if (!back && start + payload->length_bytes > object->attr.size_bytes) {
 		struct msg grow = {.type = MSG_SETSIZE, .obj = object->obj, .flags = REQUEST_GROW};
 
 		grow.size = start + payload->length_bytes;
 		op_keep_payload(op);
+		if (!entry || entry->mode != PAGE_EXCLUSIVE)
+			fetch_make(core, object, op->msg.page);
 		op_call(core, op, session_slot(core, object_home(object->obj)), &grow);
 		return;
 	}
-	entry = page_table_find(&object->pages, op->msg.page);
-	if (entry && entry->mode == PAGE_EXCLUSIVE)
+	if (entry && entry->mode == PAGE_EXCLUSIVE && (back || !drop_covers_for(object, op->msg.page, DROP_RESIZED)))
 		put(core, object, op);
 	else if (back && !fetch_find(object, op->msg.page))
 		write_violation(core, object, op);
@@ -597,7 +610,7 @@ static void reads_past_end_fail(struct core *core, struct agent_object *object)
 	}
 }
 
-static void resized(struct core *core, uint64_t obj, uint64_t size, uint64_t low, uint64_t cookie)
+static void resized(struct core *core, uint64_t obj, enum drop_goal goal, uint64_t size, uint64_t low, uint64_t cookie)
 {
 	struct agent_object *object = object_find(core, obj);
 
@@ -607,7 +620,7 @@ static void resized(struct core *core, uint64_t obj, uint64_t size, uint64_t low
 	}
 	object->attr.size_bytes = size;
 	reads_past_end_fail(core, object);
-	drop_start(core, object, DROP_SIZED, low == NO_LOW ? pages_of(size) : low / PAGE_BYTES, PAGE_END, cookie);
+	drop_start(core, object, goal, low == NO_LOW ? pages_of(size) : low / PAGE_BYTES, PAGE_END, cookie);
 }
 
 static void size_changed(struct core *core, const struct msg *msg)
@@ -619,7 +632,7 @@ static void size_changed(struct core *core, const struct msg *msg)
 		fetches_fail(core, object, -EIO);
 		opens_fail(core, object, -EIO);
 	}
-	resized(core, msg->obj, msg->size, msg->low, msg->cookie);
+	resized(core, msg->obj, DROP_SIZED, msg->size, msg->low, msg->cookie);
 	if (object)
 		settle(core, object);
 }
@@ -649,6 +662,22 @@ void agent_request(struct core *core, struct op *op)
 	}
 }
 
+/* The write waited for a larger size; if there is none, or nobody waits any more, the page is not wanted either. */
+static void grown(struct core *core, struct agent_object *object, struct op *op, const struct msg *reply)
+{
+	struct fetch *fetch = object ? fetch_find(object, op->msg.page) : NULL;
+
+	if (object && !reply->error)
+		object->attr.size_bytes = reply->size;
+	if (op->token && !reply->error) {
+		request_write(core, op);
+		return;
+	}
+	if (fetch && !fetch->asked)
+		fetch_free(object, fetch);
+	op_finish(core, op, reply->error, NULL);
+}
+
 void agent_reply(struct core *core, struct op *op, const struct msg *reply)
 {
 	struct agent_object *object = object_find(core, op->msg.obj);
@@ -658,23 +687,16 @@ void agent_reply(struct core *core, struct op *op, const struct msg *reply)
 		opened(core, op, reply);
 		return;
 	}
-	if (reply->error) {
-		op_finish(core, op, reply->error, NULL);
-		return;
-	}
 	/* The kernel is answered first: only then can it give up what lies past the end. */
-	if (op->msg.type == REQ_WRITE) {
-		if (object)
-			object->attr.size_bytes = reply->size;
-		if (op->token)
-			request_write(core, op);
-		else
-			op_finish(core, op, 0, NULL);
-	} else {
-		op_finish(core, op, 0, reply);
-	}
+	if (op->msg.type == REQ_WRITE)
+		grown(core, object, op, reply);
+	else
+		op_finish(core, op, reply->error, reply);
+	if (reply->error)
+		return;
+	object = object_find(core, obj);
 	if (reply->low != NO_LOW)
-		resized(core, obj, reply->size, reply->low, reply->cookie);
+		resized(core, obj, DROP_RESIZED, reply->size, reply->low, reply->cookie);
 	else if (object)
 		object->attr.size_bytes = reply->size;
 }
@@ -727,6 +749,7 @@ void agent_drop_done(struct core *core, struct agent_object *object, enum drop_g
 	case DROP_RECALL:
 		return;
 	case DROP_SIZED:
+	case DROP_RESIZED:
 		sized(core, object->obj, cookie);
 		return;
 	case DROP_UPGRADE:

@@ -26,7 +26,7 @@ static void run_start(struct core *core, struct agent_object *object, struct dro
 	action->msg.obj = object->obj;
 	action->msg.page = first;
 	action->msg.count = last == PAGE_END ? 0 : (uint32_t)(last - first + 1);
-	action->size_check = drop->goal == DROP_SIZED && last == PAGE_END;
+	action->size_check = (drop->goal == DROP_SIZED || drop->goal == DROP_RESIZED) && last == PAGE_END;
 }
 
 /* A run's count has 32 bits. */
@@ -89,7 +89,12 @@ void drop_start(struct core *core, struct agent_object *object, enum drop_goal g
 	drop_finish(core, object, drop);
 }
 
-bool drop_covers(const struct agent_object *object, uint64_t page)
+static bool run_covers(const struct drop_run *run, uint64_t page)
+{
+	return page >= run->first && page <= run->last;
+}
+
+bool drop_covers_for(const struct agent_object *object, uint64_t page, enum drop_goal goal)
 {
 	struct list *link, *after;
 
@@ -97,7 +102,19 @@ bool drop_covers(const struct agent_object *object, uint64_t page)
 	{
 		const struct drop_run *run = list_entry(link, struct drop_run, link);
 
-		if (page >= run->first && page <= run->last)
+		if (run->drop->goal == goal && run_covers(run, page))
+			return true;
+	}
+	return false;
+}
+
+bool drop_covers(const struct agent_object *object, uint64_t page)
+{
+	struct list *link, *after;
+
+	list_for_each_safe(link, after, &object->runs)
+	{
+		if (run_covers(list_entry(link, struct drop_run, link), page))
 			return true;
 	}
 	return false;
@@ -121,7 +138,7 @@ void drop_split(struct core *core, struct agent_object *object, uint64_t page)
 	{
 		struct drop_run *run = list_entry(link, struct drop_run, link);
 
-		if (page < run->first || page > run->last)
+		if (!run_covers(run, page))
 			continue;
 		list_remove(link);
 		list_push_back(&split, link);

@@ -195,18 +195,25 @@ struct fetch {
 	uint64_t page;
 	uint32_t req;
 	enum page_mode mode; /* asked for */
+	bool asked;          /* false while its write waits for a larger size only */
 	bool recalled;       /* with BREAK_RECALL_WAITS only */
 	struct list ops;
 	UT_hash_handle hh;
 };
 
-enum drop_goal { DROP_RECALL, DROP_UPGRADE, DROP_SIZED, DROP_ALL };
+enum drop_goal {
+	DROP_RECALL,
+	DROP_UPGRADE,
+	DROP_SIZED,   /* another node changed the size */
+	DROP_RESIZED, /* this node did, and its program has been answered */
+	DROP_ALL
+};
 
 /* Pages being dropped for one goal, as several invalidations of the kernel's cache ("runs"). */
 struct drop {
 	struct list link;
 	enum drop_goal goal;
-	uint64_t cookie; /* DROP_SIZED: of the SIZE */
+	uint64_t cookie; /* of the change of size */
 	unsigned runs;
 };
 
@@ -396,6 +403,7 @@ void agent_fini(struct core *core);
 void drop_start(struct core *core, struct agent_object *object, enum drop_goal goal, uint64_t first, uint64_t last,
                 uint64_t cookie);
 bool drop_covers(const struct agent_object *object, uint64_t page);
+bool drop_covers_for(const struct agent_object *object, uint64_t page, enum drop_goal goal);
 /* A request for the page shows that it is not cached: its drop is done, the rest of the run goes on. */
 void drop_split(struct core *core, struct agent_object *object, uint64_t page);
 void drop_done(struct core *core, uint64_t token);

@@ -128,7 +128,12 @@ void resize_request(struct core *core, struct home_object *object, uint32_t slot
 		core_answer(core, slot, msg->req, object->revoked ? -EIO : -EFBIG, NULL);
 		return;
 	}
-	if (!object->resize && (msg->size == old || (grow && msg->size < old))) {
+	/*
+	 * A write that overlaps with a truncate which its node has not confirmed counts as before it: it grows nothing, and
+	 * what it puts past the end is cut off.
+	 */
+	if ((!object->resize && (msg->size == old || (grow && msg->size < old))) ||
+	    (grow && object->resize && object->resize->low != NO_LOW && object->resize->telling & node_bit(slot))) {
 		struct msg fields = {.obj = object->obj, .attr = object->attr, .size = old, .low = NO_LOW};
 
 		core_answer(core, slot, msg->req, 0, &fields);
