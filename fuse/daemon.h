@@ -21,6 +21,7 @@ struct daemon {
 	struct notify *notify;
 	struct opens *opens;
 	struct names *names;
+	bool cutting; /* the programs' accesses fail now; only write-backs are still taken */
 	struct inode_mount mount; /* owner and time of the fixed inodes */
 };
 

@@ -364,6 +364,10 @@ static void read_memory(fuse_req_t req, const struct handle *handle, size_t size
 		fuse_reply_err(req, EINVAL);
 		return;
 	}
+	if (ops_daemon(req)->cutting) {
+		fuse_reply_err(req, EIO);
+		return;
+	}
 	request = ops_request(req, read_done);
 	if (!request)
 		return;
@@ -431,8 +435,8 @@ static void write_memory(fuse_req_t req, uint64_t obj, const char *bytes, size_t
 		fuse_reply_err(req, EINVAL);
 		return;
 	}
-	if ((uint64_t)offset + size > OBJECT_BYTES_MAX) {
-		fuse_reply_err(req, EFBIG);
+	if ((uint64_t)offset + size > OBJECT_BYTES_MAX || (ops_daemon(req)->cutting && !fi->writepage)) {
+		fuse_reply_err(req, ops_daemon(req)->cutting ? EIO : EFBIG);
 		return;
 	}
 	request = ops_request(req, write_done);

@@ -1,17 +1,20 @@
 /*
  * main.c: from the command line to the mount, and back.
  *
- *	STARTING --ACT_READY, mounted, the kernel agrees--> RUNNING --SIGTERM--> UNMOUNTING --the mount is gone--> LEAVING
- *	    |                                                  |                     |                                |
- *	    | ACT_FATAL, no mount, SIGTERM                      +---- umount ---------+------ or takes too long -->     |
- *	    +------------------------------------------------------------------------------------------------------> DONE
+ *	STARTING --ACT_READY, mounted, the kernel agrees--> RUNNING --SIGTERM--> UNMOUNTING --still in use--> CUTTING
+ *	    |                                                  |                     |                          |
+ *	    |                                                  +-- umount by a user -+- the mount is gone ------+--> LEAVING
+ *	    |                                                                                                          |
+ *	    +--ACT_FATAL, no mount, SIGTERM--> DONE <-----------------------------------------------ACT_LEFT-----------+
+ *
+ * CUTTING is for programs that will not let go: their accesses fail from then on, and what they have written is taken
+ * out of the kernel, so that nothing is lost.
  *
  * Without -f the parent process waits until its child is RUNNING or has ended, and ends with that status. All waiting
  * on the way out is bounded.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +32,7 @@
 #include "fuse/names.h"
 #include "fuse/notify.h"
 #include "fuse/opens.h"
+#include "fuse/ops.h"
 #include "fuse/requests.h"
 #include "fuse/session.h"
 #include "uv/deadline.h"
@@ -38,11 +42,14 @@
 #define PACKAGE_VERSION "unknown"
 #endif
 
-#define UNMOUNT_MS 6000
-#define LEAVE_MS 2000
+/* Together, how long SIGTERM takes at most. */
+#define UNMOUNT_MS 5000
+#define BUSY_MS 1000
+#define CUT_MS 2000
+#define LEAVE_MS 1000
 #define WHY_BYTES 512
 
-enum state { STATE_STARTING, STATE_RUNNING, STATE_UNMOUNTING, STATE_LEAVING, STATE_DONE };
+enum state { STATE_STARTING, STATE_RUNNING, STATE_UNMOUNTING, STATE_CUTTING, STATE_LEAVING, STATE_DONE };
 
 /* The process has one daemon. */
 struct netmemfs {
@@ -51,6 +58,11 @@ struct netmemfs {
 	int status;      /* exit status */
 	int parent_fd;   /* -1: nobody waits */
 	bool gone;       /* the kernel's side has ended by itself */
+	uv_work_t work;  /* what may block: unmounting, cutting off */
+	bool working;
+	bool busy;       /* the mount was in use, and is out of the tree */
+	uint64_t *cut;   /* objects open at the end */
+	size_t cut_count;
 	uv_timer_t timer;
 	uv_signal_t term;
 	uv_signal_t interrupt;
@@ -63,11 +75,12 @@ static const struct run_driver driver;
 
 static void enter(struct netmemfs *fs, enum state state)
 {
-	static const unsigned char allowed[][5] = {
-		[STATE_STARTING] = { [STATE_RUNNING] = 1, [STATE_LEAVING] = 1, [STATE_DONE] = 1 },
-		[STATE_RUNNING] = { [STATE_UNMOUNTING] = 1, [STATE_LEAVING] = 1 },
-		[STATE_UNMOUNTING] = { [STATE_LEAVING] = 1 },
-		[STATE_LEAVING] = { [STATE_DONE] = 1 },
+	static const bool allowed[STATE_DONE][STATE_DONE + 1] = {
+		[STATE_STARTING] = { [STATE_RUNNING] = true, [STATE_DONE] = true },
+		[STATE_RUNNING] = { [STATE_UNMOUNTING] = true, [STATE_LEAVING] = true },
+		[STATE_UNMOUNTING] = { [STATE_CUTTING] = true, [STATE_LEAVING] = true },
+		[STATE_CUTTING] = { [STATE_LEAVING] = true },
+		[STATE_LEAVING] = { [STATE_DONE] = true },
 	};
 
 	CHECK(fs->state < STATE_DONE && allowed[fs->state][state]);
@@ -95,43 +108,86 @@ static void leave(struct netmemfs *fs)
 	run_event(fs->daemon.run, &event);
 }
 
-static void unmounted_too_late(uv_timer_t *timer)
+/* In a thread of its own: the kernel sends what is dirty, which the loop takes. */
+static void cut_off(uv_work_t *work)
 {
-	log_write(LOG_LEVEL_WARNING, "the mount is still in use: its users are cut off");
+	struct netmemfs *fs = work->data;
+
+	for (size_t i = 0; i < fs->cut_count; i++)
+		session_drop(fs->daemon.session, fs->cut[i]);
+}
+
+static void cut_off_done(uv_work_t *work, int status)
+{
+	struct netmemfs *fs = work->data;
+
+	(void)status;
+	fs->working = false;
+	if (fs->state != STATE_CUTTING)
+		return;
+	/* The kernel has nothing any more, and is not listened to any more: what is open is closed for it. */
+	session_stop(fs->daemon.session);
+	ops_close_all(&fs->daemon);
+	leave(fs);
+}
+
+static void cut_off_too_late(uv_timer_t *timer)
+{
+	log_write(LOG_LEVEL_WARNING, "the kernel does not give back what it has cached; it may be lost");
 	leave(timer->data);
 }
 
-static void *unmount_thread(void *argument)
+static void still_in_use(uv_timer_t *timer)
 {
-	mounts_unmount(argument);
-	free(argument);
-	return NULL;
-}
+	struct netmemfs *fs = timer->data;
 
-/* In a thread of its own: it waits for write-backs, which this loop serves. */
-static void start_unmount(struct netmemfs *fs)
-{
-	char *path = strdup(fs->daemon.options.mountpoint);
-	pthread_t thread;
-
-	enter(fs, STATE_UNMOUNTING);
-	uv_timer_start(&fs->timer, unmounted_too_late, UNMOUNT_MS, 0);
-	if (!path || pthread_create(&thread, NULL, unmount_thread, path)) {
-		free(path);
-		log_write(LOG_LEVEL_ERROR, "cannot unmount in good order: no thread");
+	log_write(LOG_LEVEL_WARNING, "the mount is still in use: its users are cut off");
+	if (fs->working || opens_objects(fs->daemon.opens, &fs->cut, &fs->cut_count)) {
 		leave(fs);
 		return;
 	}
-	pthread_detach(thread);
+	enter(fs, STATE_CUTTING);
+	fs->daemon.cutting = true;
+	fs->working = !uv_queue_work(&fs->daemon.loop, &fs->work, cut_off, cut_off_done);
+	uv_timer_start(&fs->timer, cut_off_too_late, CUT_MS, 0);
+}
+
+/* In a thread of its own: it waits for write-backs, which the loop serves. */
+static void unmount(uv_work_t *work)
+{
+	struct netmemfs *fs = work->data;
+
+	fs->busy = mounts_unmount(fs->daemon.options.mountpoint);
+}
+
+static void unmount_done(uv_work_t *work, int status)
+{
+	struct netmemfs *fs = work->data;
+
+	(void)status;
+	fs->working = false;
+	if (fs->state == STATE_UNMOUNTING && fs->busy)
+		uv_timer_start(&fs->timer, still_in_use, BUSY_MS, 0);
+}
+
+static void start_unmount(struct netmemfs *fs)
+{
+	enter(fs, STATE_UNMOUNTING);
+	fs->work.data = fs;
+	fs->working = !uv_queue_work(&fs->daemon.loop, &fs->work, unmount, unmount_done);
+	uv_timer_start(&fs->timer, still_in_use, UNMOUNT_MS, 0);
 }
 
 /* The end, for whatever reason; may be called again. */
 static void stop(struct netmemfs *fs)
 {
-	if (fs->state == STATE_STARTING)
+	if (fs->state == STATE_STARTING) {
+		if (fs->daemon.session && session_mounted(fs->daemon.session))
+			mounts_detach(fs->daemon.options.mountpoint);
 		enter(fs, STATE_DONE);
-	else if (fs->state == STATE_RUNNING)
+	} else if (fs->state == STATE_RUNNING) {
 		start_unmount(fs);
+	}
 }
 
 static void on_signal(uv_signal_t *signal, int number)
@@ -205,7 +261,7 @@ static void session_ended(struct daemon *daemon)
 		fs->status = EXIT_FAILURE;
 		fprintf(stderr, "netmemfs: the kernel refused the mount at %s\n", daemon->options.mountpoint);
 		enter(fs, STATE_DONE);
-	} else if (fs->state == STATE_RUNNING || fs->state == STATE_UNMOUNTING) {
+	} else if (fs->state != STATE_LEAVING && fs->state != STATE_DONE) {
 		log_write(LOG_LEVEL_INFO, "unmounted");
 		leave(fs);
 	}
@@ -416,7 +472,7 @@ static void tear_down(struct netmemfs *fs)
 		mounts_clear_dead(daemon->options.mountpoint);
 	if (daemon->notify)
 		threads_ended = notify_stop(daemon->notify);
-	if (!threads_ended)
+	if (!threads_ended || fs->working)
 		return; /* the kernel holds them, until the end of the process lets them go */
 	close_handle((uv_handle_t *)&fs->timer);
 	close_handle((uv_handle_t *)&fs->term);
@@ -430,6 +486,7 @@ static void tear_down(struct netmemfs *fs)
 	session_free(daemon->session);
 	run_free(daemon->run);
 	opens_free(daemon->opens);
+	free(fs->cut);
 	names_free(daemon->names);
 }
 

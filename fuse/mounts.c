@@ -280,7 +280,7 @@ void mounts_clear_dead(const char *path)
 		mounts_detach(path);
 }
 
-void mounts_unmount(const char *path)
+bool mounts_unmount(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
@@ -288,8 +288,8 @@ void mounts_unmount(const char *path)
 		syncfs(fd);
 		close(fd);
 	}
-	if (!mounts_find(path, NULL))
-		return;
-	if (unmount_once(path, false))
-		unmount_once(path, true);
+	if (!mounts_find(path, NULL) || !unmount_once(path, false))
+		return false;
+	unmount_once(path, true);
+	return true;
 }

@@ -30,8 +30,11 @@ bool mounts_find(const char *path, char device[MOUNTS_DEVICE_BYTES]);
 /* Lets programs have as much dirty memory on the mount as elsewhere (K11). False if the system does not allow it. */
 bool mounts_lift_dirty_limit(const char *path);
 
-/* Writes everything back, then unmounts; a busy mount is taken out of the tree. May block for long. */
-void mounts_unmount(const char *path);
+/*
+ * Writes everything back, then unmounts. Whether the mount was busy: then it is out of the tree, and there until its
+ * last user lets go. May block for long.
+ */
+bool mounts_unmount(const char *path);
 
 /* Takes it out of the tree without waiting for anyone. 0 or a negative errno. */
 int mounts_detach(const char *path);

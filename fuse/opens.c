@@ -126,6 +126,26 @@ bool opens_remove(struct opens *opens, struct handle *handle)
 	return true;
 }
 
+int opens_objects(struct opens *opens, uint64_t **objs, size_t *count)
+{
+	struct open_object *object;
+	struct open_object *after;
+	uint64_t *list = calloc(HASH_COUNT(opens->objects) + 1, sizeof(*list));
+
+	if (!list)
+		return -ENOMEM;
+	*count = 0;
+	HASH_ITER(hh, opens->objects, object, after)
+		list[(*count)++] = object->obj;
+	*objs = list;
+	return 0;
+}
+
+struct handle *opens_first(struct opens *opens)
+{
+	return list_empty(&opens->handles) ? NULL : list_entry(opens->handles.next, struct handle, link);
+}
+
 bool opens_written(struct opens *opens, uint64_t obj)
 {
 	struct open_object *object = find(opens, obj);

@@ -60,6 +60,12 @@ int opens_add(struct opens *opens, struct handle *handle, const struct object_at
 /* It is no longer open by it; true if that was the object's last. */
 bool opens_remove(struct opens *opens, struct handle *handle);
 
+/* The objects that are open, in an array that the caller frees; 0 or -ENOMEM. */
+int opens_objects(struct opens *opens, uint64_t **objs, size_t *count);
+
+/* The first handle, or NULL. */
+struct handle *opens_first(struct opens *opens);
+
 /* Whether a program has the object's memory open for writing, so that the kernel may have dirty pages of it. */
 bool opens_written(struct opens *opens, uint64_t obj);
 

@@ -45,6 +45,10 @@ void ops_open_object(struct request *request)
 	struct handle *handle = request->handle;
 	struct msg msg = { .type = REQ_OPEN, .obj = handle->obj, .mode = (uint8_t)handle->mode };
 
+	if (request->daemon->cutting) {
+		ops_refuse_open(request, -EIO);
+		return;
+	}
 	request_send(request, &msg);
 }
 
@@ -97,6 +101,14 @@ void ops_close(struct daemon *daemon, fuse_req_t req, struct handle *handle)
 	request = request_new(daemon, req, close_done);
 	CHECK(request);
 	request_send(request, &msg);
+}
+
+void ops_close_all(struct daemon *daemon)
+{
+	struct handle *handle;
+
+	while ((handle = opens_first(daemon->opens)))
+		ops_close(daemon, NULL, handle);
 }
 
 static void init(void *userdata, struct fuse_conn_info *conn)

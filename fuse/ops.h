@@ -49,6 +49,9 @@ void ops_refuse_open(struct request *request, int error);
 /* Ends a handle; `req` (may be NULL) is answered 0 when the core knows. */
 void ops_close(struct daemon *daemon, fuse_req_t req, struct handle *handle);
 
+/* Ends all handles; the kernel must not be listened to any more. */
+void ops_close_all(struct daemon *daemon);
+
 /* tree.c: names and directories. */
 void tree_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
 void tree_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode);

@@ -26,6 +26,7 @@ struct session {
 	struct fuse_buf buffer;
 	uv_poll_t poll;
 	uint64_t requests;
+	bool mounted;
 	bool polling;
 	bool started;
 	bool realtime;
@@ -185,15 +186,25 @@ int session_mount(struct session *session, char *why, size_t why_bytes)
 		         *line ? line : strerror(error ? -error : errno));
 		return -1;
 	}
+	session->mounted = true;
 	error = notify_start(daemon->notify, session->fuse, options->mountpoint, session->barrier);
 	if (!error)
 		error = start_polling(session);
 	if (error) {
 		snprintf(why, why_bytes, "cannot serve the mount: %s", strerror(-error));
-		fuse_session_unmount(session->fuse);
 		return -1;
 	}
 	return 0;
+}
+
+bool session_mounted(const struct session *session)
+{
+	return session->mounted;
+}
+
+void session_drop(struct session *session, uint64_t obj)
+{
+	fuse_lowlevel_notify_inval_inode(session->fuse, inode_of(obj, KIND_MEMORY), 0, 0);
 }
 
 void session_stop(struct session *session)
@@ -208,10 +219,8 @@ void session_free(struct session *session)
 {
 	if (!session)
 		return;
-	if (session->fuse) {
-		fuse_session_unmount(session->fuse);
-		fuse_session_destroy(session->fuse);
-	}
+	if (session->fuse)
+		fuse_session_destroy(session->fuse); /* the mount itself has been dealt with */
 	free(session->buffer.mem);
 	free(session);
 }
