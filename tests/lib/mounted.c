@@ -2,8 +2,8 @@
  * Goal: libnetmemory on real mounts: the EXAMPLE of netmemory(3) between two nodes, lifetimes of objects, names known
  * on all nodes, ports that travel to other processes and between mounts.
  *
- * Usage: mounted MOUNT MOUNT [MOUNT...], mounts of different nodes of one cluster. As root with allow_other, it also
- * tries what another user may do.
+ * Usage: mounted [-k COMMAND] MOUNT MOUNT [MOUNT...], mounts of different nodes of one cluster. As root with
+ * allow_other, it also tries what another user may do. COMMAND kills the node of the last mount; the last test uses it.
  */
 #define _GNU_SOURCE 1
 #include <mach/mach.h>
@@ -42,6 +42,7 @@ kern_return_t map_object(char *object_name, char *hostname, vm_offset_t *address
 static const char *mounts[MOUNTS_MAX];
 static char nodes[MOUNTS_MAX][64];
 static int mounts_count;
+static const char *kill_command;
 static char name[64]; /* of the object of this test, nobody else's */
 
 /* From here on this process is on that node. */
@@ -880,6 +881,38 @@ START_TEST(test_easy)
 }
 END_TEST
 
+/* What is asked of a dead node fails within the time-out, and each time with the code that says so. */
+START_TEST(test_dead_node)
+{
+	int last = mounts_count - 1;
+	port_t server = server_of(0);
+	port_t object;
+	port_t control;
+	port_t memory;
+	char *address = (char *)1;
+
+	use(last);
+	ck_assert_int_eq(netmemory_check_in(name, PAGE, &address, NULL, NULL, NULL, NULL), KERN_SUCCESS);
+	object = look_up(0, nodes[last], name);
+	ck_assert_int_eq(system(kill_command), 0);
+	ck_assert_int_eq(look_up_code(0, nodes[last], name), NETNAME_HOST_NOT_FOUND);
+	ck_assert_int_eq(look_up_code(0, nodes[last], "netmemoryserver"), NETNAME_HOST_NOT_FOUND);
+	ck_assert_int_eq(look_up_code(0, "*", name), NETNAME_HOST_NOT_FOUND);
+	ck_assert_int_eq(look_up_code(0, "", name), NETNAME_NOT_CHECKED_IN);
+	ck_assert_int_eq(netmemory_cache(server, object, &memory), KERN_FAILURE);
+	ck_assert_int_eq(look_up_code(last, "", "netmemoryserver"), KERN_FAILURE);
+	use(last);
+	ck_assert_int_eq(netmemory_look_up_server(&memory), KERN_FAILURE);
+	close(object);
+	/* The others go on. */
+	create(0, PAGE, &object, &control);
+	ck_assert_int_eq(netmemory_destroy(control), NETMEMORY_SUCCESS);
+	close(object);
+	close(control);
+	close(server);
+}
+END_TEST
+
 static bool node_read(int mount)
 {
 	FILE *status = fopen(path_of(mount, ".netmem/status"), "r");
@@ -907,10 +940,16 @@ int main(int argc, char **argv)
 				       test_other_users,	   test_easy };
 	Suite *suite = suite_create("libnetmemory on mounts");
 	TCase *tcase = tcase_create("mounts");
+	TCase *dead = tcase_create("dead node");
 	SRunner *runner;
 	size_t i;
 	int failed;
 
+	if (argc > 2 && strcmp(argv[1], "-k") == 0) {
+		kill_command = argv[2];
+		argv += 2;
+		argc -= 2;
+	}
 	for (; mounts_count < argc - 1 && mounts_count < MOUNTS_MAX; mounts_count++) {
 		mounts[mounts_count] = argv[mounts_count + 1];
 		if (!node_read(mounts_count)) {
@@ -919,7 +958,7 @@ int main(int argc, char **argv)
 		}
 	}
 	if (mounts_count < 2) {
-		fprintf(stderr, "usage: mounted MOUNT MOUNT [MOUNT...]\n");
+		fprintf(stderr, "usage: mounted [-k COMMAND] MOUNT MOUNT [MOUNT...]\n");
 		return 2;
 	}
 	tcase_add_checked_fixture(tcase, set_up, tear_down);
@@ -929,6 +968,11 @@ int main(int argc, char **argv)
 	for (i = 0; i < COUNT(tests); i++)
 		tcase_add_test(tcase, tests[i]);
 	suite_add_tcase(suite, tcase);
+	tcase_add_checked_fixture(dead, set_up, NULL);
+	tcase_set_timeout(dead, 120);
+	if (kill_command)
+		tcase_add_test(dead, test_dead_node);
+	suite_add_tcase(suite, dead);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
