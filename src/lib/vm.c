@@ -3,7 +3,6 @@
 
 #include "lib/code.h"
 #include "lib/file.h"
-#include "lib/mount.h"
 
 #include <errno.h>
 #include <fcntl.h>
