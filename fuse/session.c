@@ -27,6 +27,7 @@ struct session {
 	uv_poll_t poll;
 	uint64_t requests;
 	bool mounted;
+	bool ended; /* by the kernel */
 	bool polling;
 	bool started;
 	bool realtime;
@@ -117,6 +118,7 @@ static void tune(struct session *session)
 
 static void end(struct session *session)
 {
+	session->ended = true;
 	session_stop(session);
 	session->events->ended(session->daemon);
 }
@@ -219,8 +221,10 @@ void session_free(struct session *session)
 {
 	if (!session)
 		return;
+	if (session->ended)
+		fuse_session_unmount(session->fuse);
 	if (session->fuse)
-		fuse_session_destroy(session->fuse); /* the mount itself has been dealt with */
+		fuse_session_destroy(session->fuse);
 	free(session->buffer.mem);
 	free(session);
 }
