@@ -40,6 +40,7 @@ static struct agent_object *object_new(struct core *core, uint64_t obj)
 	CHECK(object);
 	object->obj = obj;
 	list_init(&object->opens);
+	list_init(&object->growers);
 	list_init(&object->drops);
 	list_init(&object->runs);
 	page_table_init(&object->pages, sizeof(struct agent_page));
@@ -102,6 +103,7 @@ static void fetches_fail(struct core *core, struct agent_object *object, int err
 {
 	struct fetch *fetch, *after;
 
+	ops_fail(core, &object->growers, error);
 	HASH_ITER(hh, object->fetches, fetch, after)
 	{
 		ops_fail(core, &fetch->ops, error);
@@ -180,12 +182,12 @@ static void opens_fail(struct core *core, struct agent_object *object, int error
 	object->upgrading = false;
 }
 
-static bool dropping_all(const struct agent_object *object)
+static bool dropping(const struct agent_object *object, enum drop_goal goal)
 {
 	struct list *link, *after;
 
 	list_for_each_safe(link, after, &object->drops)
-		if (list_entry(link, struct drop, link)->goal == DROP_ALL)
+		if (list_entry(link, struct drop, link)->goal == goal)
 			return true;
 	return false;
 }
@@ -212,7 +214,7 @@ static void settle(struct core *core, struct agent_object *object)
 		send_home(core, object, &msg);
 		object->state = AGENT_CLOSING;
 		drop_everything(core, object, -EIO);
-	} else if (object->state == AGENT_LOST && !dropping_all(object)) {
+	} else if (object->state == AGENT_LOST && !dropping(object, DROP_ALL)) {
 		object_free(core, object);
 	}
 }
@@ -415,6 +417,33 @@ static void write_unreachable(struct core *core, struct agent_object *object, st
 	op_finish(core, op, -EIO, NULL);
 }
 
+/*
+ * The write asks for a larger size first. While another node's truncate is being carried out here it waits until that is
+ * confirmed, so that it comes after it. The kernel may hold the page's lock all that time, so drops leave it out.
+ */
+static void grow(struct core *core, struct agent_object *object, struct op *op, bool held)
+{
+	struct msg msg = {.type = MSG_SETSIZE,
+	                  .obj = object->obj,
+	                  .flags = REQUEST_GROW,
+	                  .size = op->msg.page * PAGE_BYTES + op->msg.offset + op->msg.payload.length_bytes};
+
+	op_keep_payload(op);
+	if (!held)
+		fetch_make(core, object, op->msg.page);
+	if (!held && dropping(object, DROP_SIZED))
+		list_push_back(&object->growers, &op->link);
+	else
+		op_call(core, op, session_slot(core, object_home(object->obj)), &msg);
+}
+
+/*
+ * A page that is being dropped is still held. Part of a page that is put now goes home before the page is confirmed to be
+ * gone. A whole page is different: the kernel has it in its cache again, perhaps behind the invalidation's back, and
+ * keeps no lock for it; so it counts as a request for a page that is not cached. In a truncate of this node's own it is
+ * not cached either. In another node's truncate, which has not returned yet, a write to a page that is still held counts
+ * as before it: what lies past the end is cut off.
+ */
 static void request_write(struct core *core, struct op *op)
 {
 	struct agent_object *object = object_find(core, op->msg.obj);
@@ -422,6 +451,7 @@ static void request_write(struct core *core, struct op *op)
 	uint64_t start = op->msg.page * PAGE_BYTES + op->msg.offset;
 	bool back = op->msg.flags & WRITE_BACK;
 	struct agent_page *entry;
+	bool held;
 
 	if (!object || object->state != AGENT_OPEN || op->msg.seg != 0) {
 		write_unreachable(core, object, op);
@@ -433,21 +463,19 @@ static void request_write(struct core *core, struct op *op)
 		return;
 	}
 	entry = page_table_find(&object->pages, op->msg.page);
-	if (!back && entry && entry->mode == PAGE_EXCLUSIVE && drop_covers_for(object, op->msg.page, DROP_SIZED)) {
-		put(core, object, op); /* as if it had been before the other node's truncate, which has not returned yet */
-		return;
-	}
-	if (!back && start + payload->length_bytes > object->attr.size_bytes) {
-		struct msg grow = {.type = MSG_SETSIZE, .obj = object->obj, .flags = REQUEST_GROW};
-
-		grow.size = start + payload->length_bytes;
-		op_keep_payload(op);
-		if (!entry || entry->mode != PAGE_EXCLUSIVE)
+	held = entry && entry->mode == PAGE_EXCLUSIVE;
+	if (!back && held && drop_covers(object, op->msg.page)) {
+		if (payload->length_bytes == PAGE_BYTES || drop_covers_for(object, op->msg.page, DROP_RESIZED)) {
 			fetch_make(core, object, op->msg.page);
-		op_call(core, op, session_slot(core, object_home(object->obj)), &grow);
-		return;
+			held = false;
+		} else if (drop_covers_for(object, op->msg.page, DROP_SIZED)) {
+			put(core, object, op);
+			return;
+		}
 	}
-	if (entry && entry->mode == PAGE_EXCLUSIVE && (back || !drop_covers_for(object, op->msg.page, DROP_RESIZED)))
+	if (!back && start + payload->length_bytes > object->attr.size_bytes)
+		grow(core, object, op, held);
+	else if (held)
 		put(core, object, op);
 	else if (back && !fetch_find(object, op->msg.page))
 		write_violation(core, object, op);
@@ -741,6 +769,26 @@ void agent_interrupt(struct core *core, struct op *op)
 	settle(core, object);
 }
 
+static void growers_go_on(struct core *core, struct agent_object *object)
+{
+	struct list waiting;
+	struct list *link, *after;
+
+	if (dropping(object, DROP_SIZED))
+		return;
+	list_init(&waiting);
+	list_for_each_safe(link, after, &object->growers)
+	{
+		list_remove(link);
+		list_push_back(&waiting, link);
+	}
+	list_for_each_safe(link, after, &waiting)
+	{
+		list_remove(link);
+		request_write(core, list_entry(link, struct op, link));
+	}
+}
+
 void agent_drop_done(struct core *core, struct agent_object *object, enum drop_goal goal, uint64_t cookie)
 {
 	struct list *link, *after;
@@ -751,6 +799,7 @@ void agent_drop_done(struct core *core, struct agent_object *object, enum drop_g
 	case DROP_SIZED:
 	case DROP_RESIZED:
 		sized(core, object->obj, cookie);
+		growers_go_on(core, object);
 		return;
 	case DROP_UPGRADE:
 		object->upgrading = false;
@@ -781,7 +830,7 @@ void agent_connected(struct core *core, uint32_t slot)
 
 	HASH_ITER(hh, core->agents, object, after)
 	if (object_home(object->obj) == core->sessions[slot].number && object->state == AGENT_LOST &&
-	    !dropping_all(object))
+	    !dropping(object, DROP_ALL))
 		call_open(core, object);
 }
 

@@ -242,6 +242,7 @@ struct agent_object {
 	unsigned handles;        /* granted, of any mode */
 	unsigned writers;        /* of them, or under way: writable ones */
 	struct list opens;       /* ops that wait for OPEN or for the upgrade */
+	struct list growers;     /* writes past the end that wait for DROP_SIZED to be done */
 	struct page_table pages;
 	struct fetch *fetches;
 	struct list drops;
