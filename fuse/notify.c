@@ -72,11 +72,11 @@ struct notify {
 	char path[PATH_MAX];
 	bool barrier;
 
+	/* Signals are given without the lock: a thread that wakes up must not have to wait for it. */
 	pthread_mutex_t lock;
 	pthread_cond_t work;   /* a job came, or it is the end */
 	pthread_cond_t change; /* a handle was opened, or a thread ended */
 	struct list jobs;
-	struct list done;
 	size_t jobs_count;
 	struct own *owns;
 	struct notify_counts counts;
@@ -84,6 +84,9 @@ struct notify {
 	unsigned alive;
 	bool stopping;
 	bool said_failed;
+
+	pthread_mutex_t done_lock;
+	struct list done;
 
 	/* Thread ids, written by each thread once and read by the loop without the lock. */
 	atomic_int threads[NOTIFY_THREADS_MAX];
@@ -265,6 +268,14 @@ static void invalidate(struct notify *notify, const struct job *job)
 
 /* --- the pool ------------------------------------------------------------------------------------------------------ */
 
+static void report(struct notify *notify, struct job *job)
+{
+	pthread_mutex_lock(&notify->done_lock);
+	list_push_back(&notify->done, &job->link);
+	pthread_mutex_unlock(&notify->done_lock);
+	uv_async_send(&notify->async);
+}
+
 static void *thread_run(void *argument)
 {
 	struct notify *notify = argument;
@@ -294,13 +305,11 @@ static void *thread_run(void *argument)
 		else
 			invalidate(notify, job);
 
-		pthread_mutex_lock(&notify->lock);
-		if (job->type == JOB_CLOSE || notify->stopping) {
+		if (job->type == JOB_CLOSE)
 			free(job);
-			continue;
-		}
-		list_push_back(&notify->done, &job->link);
-		uv_async_send(&notify->async);
+		else
+			report(notify, job);
+		pthread_mutex_lock(&notify->lock);
 	}
 	notify->alive--;
 	pthread_cond_broadcast(&notify->change);
@@ -330,17 +339,20 @@ static int thread_start(struct notify *notify)
 static void job_push(struct notify *notify, const struct job *job)
 {
 	struct job *copy = malloc(sizeof(*copy));
+	bool wake;
 
 	CHECK(copy);
 	*copy = *job;
 	pthread_mutex_lock(&notify->lock);
 	list_push_back(&notify->jobs, &copy->link);
 	notify->jobs_count++;
+	notify->counts.invalidations += job->type == JOB_INVALIDATE;
 	if (notify->jobs_count > notify->idle && notify->counts.threads < NOTIFY_THREADS_MAX)
 		thread_start(notify);
-	if (notify->idle)
-		pthread_cond_signal(&notify->work);
+	wake = notify->idle > 0;
 	pthread_mutex_unlock(&notify->lock);
+	if (wake)
+		pthread_cond_signal(&notify->work);
 }
 
 void notify_invalidate(struct notify *notify, uint64_t token, const struct msg *range, uint64_t pages, bool size_check)
@@ -355,9 +367,6 @@ void notify_invalidate(struct notify *notify, uint64_t token, const struct msg *
 		.size_check = size_check,
 	};
 
-	pthread_mutex_lock(&notify->lock);
-	notify->counts.invalidations++;
-	pthread_mutex_unlock(&notify->lock);
 	if (!notify->session) {
 		/* Not mounted, so nothing is cached. */
 		struct event event = { .type = EV_INVALIDATED, .token = token };
@@ -403,14 +412,14 @@ static void report_done(uv_async_t *async)
 		struct event event = { .type = EV_INVALIDATED };
 		struct job *job;
 
-		pthread_mutex_lock(&notify->lock);
+		pthread_mutex_lock(&notify->done_lock);
 		if (list_empty(&notify->done) || notify->stopping) {
-			pthread_mutex_unlock(&notify->lock);
+			pthread_mutex_unlock(&notify->done_lock);
 			return;
 		}
 		job = list_entry(notify->done.next, struct job, link);
 		list_remove(&job->link);
-		pthread_mutex_unlock(&notify->lock);
+		pthread_mutex_unlock(&notify->done_lock);
 		event.token = job->token;
 		free(job);
 		run_event(notify->daemon->run, &event);
@@ -427,6 +436,7 @@ int notify_new(struct notify **notify, struct daemon *daemon)
 	list_init(&new->jobs);
 	list_init(&new->done);
 	pthread_mutex_init(&new->lock, NULL);
+	pthread_mutex_init(&new->done_lock, NULL);
 	pthread_cond_init(&new->work, NULL);
 	pthread_cond_init(&new->change, NULL);
 	if (uv_async_init(&daemon->loop, &new->async, report_done)) {
@@ -496,6 +506,7 @@ static void free_closed(uv_handle_t *handle)
 	}
 	pthread_cond_destroy(&notify->change);
 	pthread_cond_destroy(&notify->work);
+	pthread_mutex_destroy(&notify->done_lock);
 	pthread_mutex_destroy(&notify->lock);
 	free(notify);
 }
