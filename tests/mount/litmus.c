@@ -6,9 +6,9 @@
  * bytes) or mixed (either, at random, each time).
  *
  * Every round has variables of its own, so that the programs need not meet between rounds: they walk through the
- * rounds of a batch in one random order, over many pages, and may be only a few rounds apart. What each saw is collected and
- * judged after the batch, and every program looks at every variable once more: a store that another node does not see
- * after it is over is a finding as well, so a file system that shows nothing to anybody does not pass.
+ * rounds of a batch in one random order, over many pages, only a few rounds apart. What each saw is collected, and
+ * judged in the end. After each batch every program looks at every variable once more: a store that another node does
+ * not see then is a finding as well, so a file system that shows nothing to anybody does not pass.
  *
  * In batch b all stores write b, so the variables need not be cleared: b means new, b - 1 old, anything else is wrong.
  * Programs that only load open their file read-only in one half of the batches, at random, so that pages are granted
@@ -245,6 +245,12 @@ static void wait_for_others(const struct litmus *litmus, unsigned program, unsig
 		;
 }
 
+/* Whether the next access is a system call. */
+static bool call_chosen(const struct litmus *litmus, struct random *random)
+{
+	return litmus->access == ACCESS_CALLS || (litmus->access == ACCESS_MIXED && random_next(random) >> 63);
+}
+
 static void round_run(const struct litmus *litmus, unsigned program, const struct view *view, unsigned round,
                       unsigned batch, struct random *random)
 {
@@ -253,7 +259,7 @@ static void round_run(const struct litmus *litmus, unsigned program, const struc
 
 	for (unsigned i = 0; i < OPS_MAX; i++) {
 		struct op op = litmus->shape->ops[program][i];
-		bool call = litmus->access == ACCESS_CALLS || (litmus->access == ACCESS_MIXED && random_next(random) >> 63);
+		bool call = call_chosen(litmus, random);
 		size_t offset = cell_offset(litmus->layout, round, op.variable);
 		uint64_t seen;
 
@@ -276,8 +282,7 @@ static void batch_check(const struct litmus *litmus, unsigned program, const str
 {
 	for (unsigned round = 0; round < BATCH_ROUNDS; round++) {
 		for (unsigned v = 0; v < VARIABLES; v++) {
-			bool call = litmus->access == ACCESS_CALLS ||
-			            (litmus->access == ACCESS_MIXED && random_next(random) >> 63);
+			bool call = call_chosen(litmus, random);
 			uint64_t seen;
 
 			if (!variable_stored(litmus->shape, v))

@@ -2,8 +2,9 @@
  * mixed model OPS MOUNT...: one process with handles on several mounts does random operations one after another, and
  * compares all that it reads, all sizes, and each SIGBUS, with a model.
  *
- * mixed blocks OPS MOUNT...: one program on each mount works at the same time as the others on blocks of its own, which lie among those of
- * the others on the same pages, while the end of the file beyond them moves up and down. At the end each looks at all.
+ * mixed blocks OPS MOUNT...: one program on each mount works, at the same time as the others, on blocks of its own that
+ * lie among those of the others on the same pages, while the end of the file beyond them moves up and down. At the end
+ * each looks at all.
  *
  * SEED in the environment repeats a run; the last operations are printed with a failure.
  */
@@ -47,6 +48,9 @@ struct slot {
 	char *memory;
 };
 
+/* For "%u/%u/%u": which slot, which mount it is on, and which object it opened. */
+#define SLOT(s) (unsigned)((s) - test->slot), (s)->mount, (s)->object
+
 struct test {
 	struct random random;
 	const char **mounts;
@@ -75,6 +79,19 @@ static _Noreturn void finding(struct test *test, const char *what)
 	for (uint64_t i = test->op < TRACE_LINES ? 0 : test->op + 1 - TRACE_LINES; i <= test->op; i++)
 		fprintf(stderr, "  %s\n", test->trace[i % TRACE_LINES]);
 	test_fail("operation %llu: %s", (unsigned long long)test->op, what);
+}
+
+/* The byte as a read on each mount shows it: stale in one kernel, or lost for all. */
+static void say_everywhere(const struct test *test, const struct model *model, uint64_t offset)
+{
+	for (unsigned m = 0; m < test->mounts_count; m++) {
+		int fd = object_open(test->mounts[m], model->name, O_RDONLY);
+		unsigned char byte = 0;
+		ssize_t got = pread(fd, &byte, 1, (off_t)offset);
+
+		fprintf(stderr, "  mount %u: pread gives %zd, %02x\n", m, got, byte);
+		close(fd);
+	}
 }
 
 static uint64_t pages_end(uint64_t size)
@@ -117,6 +134,7 @@ static void compare(struct test *test, const struct model *model, uint64_t offse
 		         (unsigned long long)(offset + i), (unsigned long long)((offset + i) / TEST_PAGE_BYTES),
 		         (unsigned long long)((offset + i) % TEST_PAGE_BYTES), model->name, bytes[i] & 0xff,
 		         model->bytes[offset + i] & 0xff);
+		say_everywhere(test, model, offset + i);
 		finding(test, text);
 	}
 }
@@ -127,20 +145,20 @@ static void op_open(struct test *test, struct slot *slot)
 	slot->mount = below(test, test->mounts_count);
 	slot->writable = below(test, 3) != 0;
 	slot->open = true;
-	trace(test, "open object %u on mount %u %s", slot->object, slot->mount, slot->writable ? "rw" : "ro");
+	trace(test, "open slot %u/%u/%u %s", SLOT(slot), slot->writable ? "rw" : "ro");
 	slot->fd = object_open(test->mounts[slot->mount], test->model[slot->object].name,
 	                       slot->writable ? O_RDWR : O_RDONLY);
 }
 
 static void op_map(struct test *test, struct slot *slot)
 {
-	trace(test, "map slot %td", slot - test->slot);
+	trace(test, "map slot %u/%u/%u", SLOT(slot));
 	slot->memory = object_map(slot->fd, MAP_BYTES, slot->writable);
 }
 
 static void op_unmap(struct test *test, struct slot *slot)
 {
-	trace(test, "unmap slot %td", slot - test->slot);
+	trace(test, "unmap slot %u/%u/%u", SLOT(slot));
 	munmap(slot->memory, MAP_BYTES);
 	slot->memory = NULL;
 }
@@ -149,7 +167,7 @@ static void op_close(struct test *test, struct slot *slot)
 {
 	bool after = slot->memory != NULL && below(test, 2) == 0;
 
-	trace(test, "close slot %td%s", slot - test->slot, after ? ", then unmap" : "");
+	trace(test, "close slot %u/%u/%u%s", SLOT(slot), after ? ", then unmap" : "");
 	if (slot->memory != NULL && !after)
 		munmap(slot->memory, MAP_BYTES);
 	if (close(slot->fd) != 0)
@@ -169,8 +187,8 @@ static void op_load(struct test *test, struct slot *slot)
 	if (model->size == 0)
 		return;
 	range_choose(test, pages_end(model->size), &offset, &length);
-	trace(test, "load %llu + %llu through slot %td", (unsigned long long)offset, (unsigned long long)length,
-	      slot - test->slot);
+	trace(test, "load %llu + %llu through slot %u/%u/%u", (unsigned long long)offset, (unsigned long long)length,
+	      SLOT(slot));
 	if (!guard_copy(bytes, slot->memory + offset, length))
 		finding(test, "a load before the end was SIGBUS");
 	compare(test, model, offset, bytes, length);
@@ -184,8 +202,8 @@ static void op_store(struct test *test, struct slot *slot)
 	if (model->size == 0 || !slot->writable)
 		return;
 	range_choose(test, model->size, &offset, &length);
-	trace(test, "store %llu + %llu through slot %td", (unsigned long long)offset, (unsigned long long)length,
-	      slot - test->slot);
+	trace(test, "store %llu + %llu through slot %u/%u/%u", (unsigned long long)offset, (unsigned long long)length,
+	      SLOT(slot));
 	bytes_fill(test, model->bytes + offset, length);
 	if (!guard_copy(slot->memory + offset, model->bytes + offset, length))
 		finding(test, "a store before the end was SIGBUS");
@@ -198,8 +216,8 @@ static void op_past_end(struct test *test, struct slot *slot)
 	bool store = slot->writable && below(test, 2) == 0;
 	char byte = 1;
 
-	trace(test, "%s past the end at %llu through slot %td", store ? "store" : "load", (unsigned long long)offset,
-	      slot - test->slot);
+	trace(test, "%s past the end at %llu through slot %u/%u/%u", store ? "store" : "load", (unsigned long long)offset,
+	      SLOT(slot));
 	if (store ? guard_copy(slot->memory + offset, &byte, 1) : guard_copy(&byte, slot->memory + offset, 1))
 		finding(test, "access past the end was not SIGBUS");
 }
@@ -213,8 +231,8 @@ static void op_pread(struct test *test, struct slot *slot)
 
 	range_choose(test, MAP_BYTES, &offset, &length);
 	expected = offset >= model->size ? 0 : model->size - offset < length ? model->size - offset : length;
-	trace(test, "pread %llu + %llu through slot %td", (unsigned long long)offset, (unsigned long long)length,
-	      slot - test->slot);
+	trace(test, "pread %llu + %llu through slot %u/%u/%u", (unsigned long long)offset, (unsigned long long)length,
+	      SLOT(slot));
 	got = pread(slot->fd, bytes, length, (off_t)offset);
 	if (got != (ssize_t)expected) {
 		char text[128];
@@ -241,8 +259,8 @@ static void op_pwrite(struct test *test, struct slot *slot)
 	if (!slot->writable)
 		return;
 	range_choose(test, FILE_BYTES_MAX, &offset, &length);
-	trace(test, "pwrite %llu + %llu through slot %td", (unsigned long long)offset, (unsigned long long)length,
-	      slot - test->slot);
+	trace(test, "pwrite %llu + %llu through slot %u/%u/%u", (unsigned long long)offset, (unsigned long long)length,
+	      SLOT(slot));
 	bytes_fill(test, bytes, length);
 	if (pwrite(slot->fd, bytes, length, (off_t)offset) != (ssize_t)length)
 		finding(test, "pwrite failed");
@@ -279,8 +297,8 @@ static void op_truncate(struct test *test, struct slot *slot)
 		size = pages_end(size);
 	if (below(test, 32) == 0)
 		size = 0;
-	trace(test, "ftruncate to %llu (from %llu) through slot %td", (unsigned long long)size,
-	      (unsigned long long)model->size, slot - test->slot);
+	trace(test, "ftruncate to %llu (from %llu) through slot %u/%u/%u", (unsigned long long)size,
+	      (unsigned long long)model->size, SLOT(slot));
 	if (ftruncate(slot->fd, (off_t)size) != 0)
 		finding(test, "ftruncate failed");
 	if (size < model->size)
@@ -295,7 +313,7 @@ static void op_sizes(struct test *test, struct slot *slot)
 	char path[TEST_PATH_BYTES];
 	char text[128];
 
-	trace(test, "sizes of object %u on all mounts and slot %td", slot->object, slot - test->slot);
+	trace(test, "sizes of object %u on all mounts and slot %u/%u/%u", slot->object, SLOT(slot));
 	if (fstat(slot->fd, &by_handle) != 0)
 		finding(test, "fstat failed");
 	if ((uint64_t)by_handle.st_size != model->size || lseek(slot->fd, 0, SEEK_END) != (off_t)model->size) {
@@ -308,8 +326,8 @@ static void op_sizes(struct test *test, struct slot *slot)
 		if (stat(path, &by_name) != 0)
 			finding(test, "stat failed");
 		if ((uint64_t)by_name.st_size != model->size || by_name.st_ino != by_handle.st_ino) {
-			snprintf(text, sizeof(text), "on mount %u the size is %lld, must be %llu, or the ino differs", m,
-			         (long long)by_name.st_size, (unsigned long long)model->size);
+			snprintf(text, sizeof(text), "on mount %u the size is %lld, must be %llu, or the ino differs",
+			         m, (long long)by_name.st_size, (unsigned long long)model->size);
 			finding(test, text);
 		}
 	}
@@ -319,7 +337,7 @@ static void op_sync(struct test *test, struct slot *slot)
 {
 	bool map = slot->memory != NULL && below(test, 2) == 0;
 
-	trace(test, "%s slot %td", map ? "msync" : "fsync", slot - test->slot);
+	trace(test, "%s slot %u/%u/%u", map ? "msync" : "fsync", SLOT(slot));
 	if (map ? msync(slot->memory, MAP_BYTES, MS_SYNC) : fsync(slot->fd))
 		finding(test, "msync or fsync failed");
 }
@@ -340,9 +358,9 @@ static void op_between(struct test *test, struct slot *slot)
 	offset = below(test, model->size);
 	if (length > model->size - offset)
 		length = model->size - offset;
-	trace(test, "%s %llu + %llu through slot %td, buffer mapped through slot %td at %llu", write ? "pwrite" : "pread",
-	      (unsigned long long)offset, (unsigned long long)length, slot - test->slot, other - test->slot,
-	      (unsigned long long)place);
+	trace(test, "%s %llu + %llu through slot %u/%u/%u, buffer mapped through slot %u/%u/%u at %llu",
+	      write ? "pwrite" : "pread", (unsigned long long)offset, (unsigned long long)length,
+	      SLOT(slot), SLOT(other), (unsigned long long)place);
 	if (write) {
 		if (pwrite(slot->fd, other->memory + place, length, (off_t)offset) != (ssize_t)length)
 			finding(test, "pwrite from a mapping failed");
@@ -438,7 +456,12 @@ static void model_run(uint64_t ops, const char **mounts, unsigned mounts_count)
  * Blocks. A block is three words, so that blocks cross pages and calls on them are partial writes, but no word is
  * shared. Block b belongs to program b modulo their number.
  */
-enum { BLOCK_WORDS = 3, BLOCK_BYTES = BLOCK_WORDS * 8, BLOCK_PAGES = 8, BLOCKS = BLOCK_PAGES * TEST_PAGE_BYTES / BLOCK_BYTES };
+enum {
+	BLOCK_WORDS = 3,
+	BLOCK_BYTES = BLOCK_WORDS * 8,
+	BLOCK_PAGES = 8,
+	BLOCKS = BLOCK_PAGES * TEST_PAGE_BYTES / BLOCK_BYTES
+};
 
 struct blocks {
 	char name[64];
@@ -489,10 +512,10 @@ static void block_check(struct blocks_program *program, unsigned block, bool cal
 				test_fail("program %u: SIGBUS at block %u", program->number, block);
 	}
 	if (memcmp(seen, model, BLOCK_BYTES) != 0)
-		test_fail("program %u sees %llx %llx %llx in block %u (offset %u) by %s, must be %llx %llx %llx", program->number,
-		          (unsigned long long)seen[0], (unsigned long long)seen[1], (unsigned long long)seen[2], block,
-		          block * BLOCK_BYTES, call ? "pread" : "loads", (unsigned long long)model[0],
-		          (unsigned long long)model[1], (unsigned long long)model[2]);
+		test_fail("program %u sees %llx %llx %llx in block %u (offset %u) by %s, must be %llx %llx %llx",
+		          program->number, (unsigned long long)seen[0], (unsigned long long)seen[1],
+		          (unsigned long long)seen[2], block, block * BLOCK_BYTES, call ? "pread" : "loads",
+		          (unsigned long long)model[0], (unsigned long long)model[1], (unsigned long long)model[2]);
 }
 
 static void block_set(struct blocks_program *program, unsigned block, bool call)

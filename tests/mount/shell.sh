@@ -45,7 +45,8 @@ test_shell_objects() {
 	if mv "$A/moved/memory" "$A/memory" 2>/dev/null; then
 		fail "mv of an object's memory out of it succeeded"
 	fi
-	same "text other" "$(cat "$B/moved/memory" "$B/other/memory" | tr '\n' ' ' | sed 's/ $//')" "both after refused mv"
+	same text "$(cat "$B/moved/memory")" "the memory after a refused mv"
+	same other "$(cat "$B/other/memory")" "the other's memory after a refused mv"
 	refused 'not permitted' mkdir "$A/moved/sub"
 	refused 'not permitted' touch "$A/file"
 	refused 'not permitted' touch "$B/moved/file"
@@ -120,7 +121,8 @@ test_shell_attributes() {
 	A=$C/1 B=$C/2
 	quiet mkdir "$A/board"
 	stat_all board
-	same 'directory regular file' "$(stat -c %F "$B/board") $(stat -c %F "$B/board/memory" | sed 's/empty //')" "types"
+	same directory "$(stat -c %F "$B/board")" "the type of an object"
+	same 'regular empty file' "$(stat -c %F "$B/board/memory")" "the type of its memory"
 	quiet chmod 600 "$B/board/memory"
 	stat_all board
 	same 600 "$(stat -c %a "$A/board/memory")" "the mode after chmod"
@@ -137,7 +139,6 @@ test_shell_attributes() {
 	echo text >"$C/3/board/memory"
 	stat_all board
 	[ "$(stat -c %Y "$A/board/memory")" -ge "$((before - 1))" ] || fail "a write does not change the time"
-	quiet ls -lR "$A/none" 2>/dev/null || :
 	ls -la "$A" "$A/board" >"$TEST_DIR/listing" || fail "ls -la failed"
 	grep -q 1234 "$TEST_DIR/listing" || fail "ls -l does not show the owner"
 
@@ -153,7 +154,7 @@ test_shell_attributes() {
 	done
 	du -s "$A" >/dev/null || fail "du of the mount failed"
 	quiet rm -r "$A/board"
-	[ "$(df -k "$A" | awk 'END { print $3 }')" -le "$used" ] || fail "df does not show that the memory is free again"
+	[ "$(df -k "$A" | awk 'END { print $3 }')" -le "$used" ] || fail "df does not show that it is free"
 }
 
 test_shell_names() {
@@ -184,15 +185,15 @@ b'
 	fi
 	# More names than fit into one answer.
 	count=0
-	while [ $count -lt 1000 ]; do
+	while [ $count -lt 300 ]; do
 		mkdir "$C/$((count % 2 + 1))/$(printf 'many-%0100d' $count)"
 		count=$((count + 1))
 	done
-	same 1000 "$(ls "$B" | grep -c many-)" "the names listed"
+	same 300 "$(ls "$B" | grep -c many-)" "the names listed"
 	find "$A" -name 'many-*' -type d >"$TEST_DIR/found" || fail "find failed"
-	same 1000 "$(wc -l <"$TEST_DIR/found")" "the names found"
+	same 300 "$(wc -l <"$TEST_DIR/found")" "the names found"
 	quiet find "$B" -mindepth 1 -maxdepth 1 -name 'many-*' -exec rm -r {} +
-	same x "$(ls "$A")" "what rm -r of a thousand left"
+	same x "$(ls "$A")" "what rm -r of them all left"
 }
 
 test_shell_info() {
@@ -211,7 +212,8 @@ test_shell_info() {
 		names="$names $name"
 		same '# EOF' "$(tail -n 1 "$info/metrics")" "the end of metrics"
 		for other in 1 2 3; do
-			grep -q "$(value_of node "$C/$other/.netmem/status")" "$info/nodes" || fail "node $node does not list $other"
+			grep -q "$(value_of node "$C/$other/.netmem/status")" "$info/nodes" ||
+				fail "node $node does not list $other"
 		done
 	done
 	same 3 "$(printf '%s\n' $names | sort -u | wc -l)" "different names"

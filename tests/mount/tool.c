@@ -1,6 +1,6 @@
 /*
- * tool COMMAND ...: small acts that the shell cannot do, for the runner. What came of an access is one word on stdout (a
- * number, "ok", "SIGBUS" or an errno's name) and the milliseconds that it took; the caller judges.
+ * tool COMMAND ...: small acts that the shell cannot do, for the runner. What came of an access is one word on stdout
+ * (a number, "ok", "SIGBUS" or an errno's name) and the milliseconds that it took; the caller judges.
  *
  *	load PATH OFFSET            read PATH OFFSET             8 bytes, mapped or by pread
  *	store PATH OFFSET VALUE     write PATH OFFSET VALUE
@@ -226,7 +226,8 @@ static int tool_storm(char **arguments)
 }
 
 /* The first fields of a frame, as netmemfs-protocol(7) gives them. */
-enum { FRAME_BYTES = 144, AT_VERSION = 4, AT_TYPE = 6, AT_LENGTH = 8, TYPE_HELLO = 1, TYPE_PING = 4, TYPE_UNKNOWN = 200 };
+enum { FRAME_BYTES = 144, AT_VERSION = 4, AT_TYPE = 6, AT_LENGTH = 8 };
+enum { TYPE_HELLO = 1, TYPE_PING = 4, TYPE_UNKNOWN = 200 };
 
 static void frame_fill(unsigned char frame[FRAME_BYTES], uint16_t version, unsigned char type, uint32_t length)
 {
