@@ -1,9 +1,9 @@
 # coherence.sh: one memory on all nodes. Each of these must fail when coherence is switched off.
 
 if [ -n "${NETMEM_LONG:-}" ]; then
-	ROUNDS=100000 ADDITIONS=3000000 SECTIONS=100000 OPERATIONS=200000
+	ROUNDS=100000 ADDITIONS=30000000 SECTIONS=200000 OPERATIONS=500000
 else
-	ROUNDS=3000 ADDITIONS=300000 SECTIONS=5000 OPERATIONS=10000
+	ROUNDS=3000 ADDITIONS=3000000 SECTIONS=20000 OPERATIONS=20000
 fi
 # Without coherence anything shows at once.
 [ "${NETMEM_MODE:-}" = broken ] && ROUNDS=2000 ADDITIONS=300000 SECTIONS=2000 OPERATIONS=10000
@@ -66,7 +66,7 @@ test_counter() {
 
 test_counter_words() {
 	start 4
-	must counter 8 4 $((ADDITIONS / 6)) "$C/1" "$C/2" "$C/3" "$C/4"
+	must counter 8 4 $((ADDITIONS / 10)) "$C/1" "$C/2" "$C/3" "$C/4"
 }
 
 test_lock() {

@@ -11,7 +11,7 @@
 
 #include "common.h"
 
-enum { BURST_MAX = 64, WORD_APART_BYTES = 64 };
+enum { BURST_MAX = 64, WORD_APART_BYTES = 64, MEETINGS = 16 };
 
 struct counter {
 	const char *name;
@@ -21,6 +21,7 @@ struct counter {
 	uint64_t seed;
 	const char **mounts;
 	unsigned mounts_count;
+	struct meeting *meeting;
 };
 
 static size_t counter_bytes(const struct counter *counter)
@@ -45,11 +46,17 @@ static void adder_run(const struct counter *counter, unsigned number)
 
 	random_init(&random, counter->seed + number);
 	while (left > 0) {
+		/* They go on together now and then, so that none has the pages for itself all the time. */
+		uint64_t until_meeting = left % (counter->additions / MEETINGS + 1);
 		uint64_t *word = counter_word(counter, memory, (unsigned)random_below(&random, counter->words));
 		uint64_t burst = counter->words == 1 ? left : 1 + random_below(&random, BURST_MAX);
 
-		if (burst > left)
-			burst = left;
+		if (until_meeting == 0) {
+			meeting_wait(counter->meeting, counter->mounts_count);
+			until_meeting = 1;
+		}
+		if (burst > until_meeting)
+			burst = until_meeting;
 		left -= burst;
 		for (; burst > 0; burst--)
 			__atomic_fetch_add(word, 1, __ATOMIC_SEQ_CST);
@@ -154,6 +161,7 @@ int main(int count, char **arguments)
 	counter.mounts = (const char **)&arguments[4];
 	counter.mounts_count = (unsigned)count - 4;
 	counter.seed = test_seed();
+	counter.meeting = local_shared(sizeof(*counter.meeting));
 	object_create(counter.mounts[0], name, counter_bytes(&counter));
 	start = test_seconds();
 	for (unsigned i = 0; i <= counter.mounts_count; i++)
