@@ -259,11 +259,13 @@ static void check_size(struct notify *notify, const struct job *job)
 
 static void invalidate(struct notify *notify, const struct job *job)
 {
+	if (job->size_check) {
+		check_size(notify, job);
+		return;
+	}
 	drop_range(notify, job);
 	if (notify->barrier)
 		wait_for_write_backs(notify, job);
-	if (job->size_check)
-		check_size(notify, job);
 }
 
 /* --- the pool ------------------------------------------------------------------------------------------------------ */
@@ -283,7 +285,8 @@ static void *thread_run(void *argument)
 
 	CHECK(index < NOTIFY_THREADS_MAX);
 	atomic_store(&notify->threads[index], (int)syscall(SYS_gettid));
-	(void)priority_raise(); /* the loop has said it in the log */
+	if (notify->daemon->options.realtime)
+		(void)priority_raise(); /* that it is not allowed is in the log already */
 
 	pthread_mutex_lock(&notify->lock);
 	while (!notify->stopping) {

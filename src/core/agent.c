@@ -41,6 +41,7 @@ static struct agent_object *object_new(struct core *core, uint64_t obj)
 	object->obj = obj;
 	list_init(&object->opens);
 	list_init(&object->growers);
+	list_init(&object->attr_waiters);
 	list_init(&object->drops);
 	list_init(&object->runs);
 	page_table_init(&object->pages, sizeof(struct agent_page));
@@ -192,6 +193,67 @@ static bool dropping(const struct agent_object *object, enum drop_goal goal)
 	return false;
 }
 
+static void sized(struct core *core, uint64_t obj, uint64_t cookie)
+{
+	struct msg msg = {.type = MSG_SIZED, .obj = obj, .cookie = cookie};
+
+	core_send(core, session_slot(core, object_home(obj)), &msg);
+}
+
+static void attr_waiters_go_on(struct core *core, struct agent_object *object)
+{
+	struct list *link, *after;
+
+	list_for_each_safe(link, after, &object->attr_waiters)
+	{
+		struct op *op = list_entry(link, struct op, link);
+		struct msg fields = op->msg;
+
+		op_finish(core, op, 0, &fields);
+	}
+}
+
+bool agent_defers_attr(struct core *core, struct op *op, uint64_t obj, const struct msg *reply)
+{
+	struct agent_object *object = object_find(core, obj);
+
+	if (!object || !object->checking || reply->error)
+		return false;
+	op->msg = *reply;
+	op->msg.obj = obj;
+	list_push_back(&object->attr_waiters, &op->link);
+	return true;
+}
+
+/*
+ * Shows the kernel the size. When it sees a smaller one it cuts its cache, and may wait for the lock of the page that the
+ * end falls into, which a request for that page keeps. So nothing that such a request needs waits for a check, and as
+ * long as one is under way the kernel is shown no larger size: it would cut off what was stored since.
+ */
+static void check_start(struct core *core, struct agent_object *object)
+{
+	if (object->checking) {
+		object->check_again = true;
+		return;
+	}
+	object->checking = true;
+	drop_start(core, object, DROP_CHECK, PAGE_END, PAGE_END, 0);
+}
+
+static void check_done(struct core *core, struct agent_object *object)
+{
+	object->checking = false;
+	if (object->check_again) {
+		object->check_again = false;
+		check_start(core, object);
+		return;
+	}
+	if (object->check_cookie)
+		sized(core, object->obj, object->check_cookie);
+	object->check_cookie = 0;
+	attr_waiters_go_on(core, object);
+}
+
 /* Nothing is held any more; the kernel's copies, which nobody can reach until the next open, are dropped. */
 static void drop_everything(struct core *core, struct agent_object *object, int error)
 {
@@ -199,6 +261,10 @@ static void drop_everything(struct core *core, struct agent_object *object, int 
 	opens_fail(core, object, error);
 	dwells_forget(core, object, 0, true);
 	drop_forget_all(object);
+	attr_waiters_go_on(core, object);
+	object->checking = false;
+	object->check_again = false;
+	object->check_cookie = 0;
 	page_table_clear(&object->pages);
 	drop_start(core, object, DROP_ALL, 0, PAGE_END, 0);
 }
@@ -268,7 +334,7 @@ static void opened(struct core *core, struct op *call, const struct msg *reply)
 	object->state = AGENT_OPEN;
 	object->attr = reply->attr;
 	if (object->handles) /* back after its home was out of reach: show the kernel the size of now */
-		drop_start(core, object, DROP_SIZED, pages_of(object->attr.size_bytes), PAGE_END, 0);
+		check_start(core, object);
 	list_for_each_safe(link, after, &object->opens)
 	{
 		struct op *op = list_entry(link, struct op, link);
@@ -611,13 +677,6 @@ static void recall(struct core *core, struct agent_object *object, uint64_t page
 
 /* --- size --------------------------------------------------------------------------------------------------------- */
 
-static void sized(struct core *core, uint64_t obj, uint64_t cookie)
-{
-	struct msg msg = {.type = MSG_SIZED, .obj = obj, .cookie = cookie};
-
-	core_send(core, session_slot(core, object_home(obj)), &msg);
-}
-
 /* Reads past the new end fail now: the drop could otherwise wait for their page locks, and they for the drop. */
 static void reads_past_end_fail(struct core *core, struct agent_object *object)
 {
@@ -648,7 +707,11 @@ static void resized(struct core *core, uint64_t obj, enum drop_goal goal, uint64
 	}
 	object->attr.size_bytes = size;
 	reads_past_end_fail(core, object);
-	drop_start(core, object, goal, low == NO_LOW ? pages_of(size) : low / PAGE_BYTES, PAGE_END, cookie);
+	if (low == NO_LOW)
+		object->check_cookie = cookie;
+	else
+		drop_start(core, object, goal, low / PAGE_BYTES, PAGE_END, cookie);
+	check_start(core, object);
 }
 
 static void size_changed(struct core *core, const struct msg *msg)
@@ -718,7 +781,7 @@ void agent_reply(struct core *core, struct op *op, const struct msg *reply)
 	/* The kernel is answered first: only then can it give up what lies past the end. */
 	if (op->msg.type == REQ_WRITE)
 		grown(core, object, op, reply);
-	else
+	else if (reply->low != NO_LOW || !agent_defers_attr(core, op, obj, reply))
 		op_finish(core, op, reply->error, reply);
 	if (reply->error)
 		return;
@@ -800,6 +863,9 @@ void agent_drop_done(struct core *core, struct agent_object *object, enum drop_g
 	case DROP_RESIZED:
 		sized(core, object->obj, cookie);
 		growers_go_on(core, object);
+		return;
+	case DROP_CHECK:
+		check_done(core, object);
 		return;
 	case DROP_UPGRADE:
 		object->upgrading = false;

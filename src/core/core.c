@@ -450,7 +450,8 @@ static void op_replied(struct core *core, struct op *op, const struct msg *reply
 			core_send(core, session_slot(core, DIRECTORY_NUMBER), &gone);
 			fields.error = -ENOENT;
 		}
-		op_finish(core, op, fields.error, &fields);
+		if (!agent_defers_attr(core, op, op->msg.obj, &fields))
+			op_finish(core, op, fields.error, &fields);
 		return;
 	case REQ_MKDIR: {
 		struct home_object *object = home_find(core, op->msg.obj);

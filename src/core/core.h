@@ -43,8 +43,8 @@ enum action_type {
 	ACT_SEND,        /* slot, msg */
 	ACT_REPLY,       /* token, msg: answers the EV_REQUEST; msg.error, msg.attr, msg.obj, msg.payload */
 	ACT_INVALIDATE,  /* token, msg.obj, .seg, .page, .count (0: to the end): drop from the kernel's cache, then
-	                    EV_INVALIDATED. Never carried out in the thread that serves requests. With size_check also
-	                    make the kernel see the object's size of now */
+	                    EV_INVALIDATED. Never carried out in the thread that serves requests. With size_check
+	                    nothing is dropped: make the kernel see the object's size of now */
 	ACT_STORE_WRITE, /* msg.obj, .seg, .page, .offset, .payload */
 	ACT_STORE_DROP,  /* msg.obj, .seg, .page, .count (0: to the end) */
 	ACT_CONNECT,     /* token, text: an address */

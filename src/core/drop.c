@@ -24,9 +24,9 @@ static void run_start(struct core *core, struct agent_object *object, struct dro
 	drop->runs++;
 	action->token = run->token;
 	action->msg.obj = object->obj;
-	action->msg.page = first;
+	action->size_check = drop->goal == DROP_CHECK;
+	action->msg.page = action->size_check ? 0 : first;
 	action->msg.count = last == PAGE_END ? 0 : (uint32_t)(last - first + 1);
-	action->size_check = (drop->goal == DROP_SIZED || drop->goal == DROP_RESIZED) && last == PAGE_END;
 }
 
 /* A run's count has 32 bits. */

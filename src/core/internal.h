@@ -206,6 +206,7 @@ enum drop_goal {
 	DROP_UPGRADE,
 	DROP_SIZED,   /* another node changed the size */
 	DROP_RESIZED, /* this node did, and its program has been answered */
+	DROP_CHECK,   /* nothing: the kernel is shown the size */
 	DROP_ALL
 };
 
@@ -225,7 +226,6 @@ struct drop_run {
 	uint64_t token;
 	uint64_t first;
 	uint64_t last; /* PAGE_END: to the end */
-	bool size_check;
 };
 
 struct dwell {
@@ -248,6 +248,10 @@ struct agent_object {
 	struct list drops;
 	struct list runs;
 	bool upgrading;
+	bool checking;           /* a DROP_CHECK is under way */
+	bool check_again;        /* the size has changed since it began */
+	uint64_t check_cookie;   /* of the SIZE to confirm when the kernel has seen it; 0: none */
+	struct list attr_waiters; /* ops that would show the kernel a size during a DROP_CHECK */
 	uint64_t unflushed; /* dirty pages that could not go home */
 	UT_hash_handle hh;
 };
@@ -395,6 +399,8 @@ void agent_interrupt(struct core *core, struct op *op);
 void agent_connected(struct core *core, uint32_t slot);
 void agent_disconnected(struct core *core, uint32_t slot);
 void agent_page_gone(struct core *core, struct agent_object *object, uint64_t page, struct agent_page *entry);
+/* Takes the op and answers it with `reply` later if the kernel must not be shown a size now. */
+bool agent_defers_attr(struct core *core, struct op *op, uint64_t obj, const struct msg *reply);
 void agent_drop_done(struct core *core, struct agent_object *object, enum drop_goal goal, uint64_t cookie);
 void agent_tick(struct core *core);
 uint64_t agent_deadline_ns(const struct core *core);
