@@ -1,0 +1,301 @@
+/*
+ * measure WHAT ...: the measurements of tests/bench/run but for the floor's own. Prints "NAME MEDIAN P99" in microseconds
+ * or "NAME NUMBER".
+ *
+ *	hand-off A B COUNT      one program touches one page through two nodes' files in turn: dirty, clean
+ *	turns A B COUNT         two programs, each on its node, spin for their turn
+ *	held FILE COUNT         loads and stores on pages that are held; in ns, COUNT at a time
+ *	fault FILE BYTES COUNT  first touches of pages at random places of a file of BYTES
+ *	read FILE BYTES         MB/s of read(2)
+ *	load FILE BYTES         MB/s of loads through a mapping
+ *	write FILE BYTES        MB/s of write(2) and fsync(2)
+ *	round-trip COUNT        TCP over loopback, two processes: 64 bytes there, a page back
+ *	stream BYTES            MB/s of TCP over loopback, two processes
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "times.h"
+
+enum { BLOCK_BYTES = 128 << 10, REQUEST_BYTES = 64, HELD_PAGES = 256, HELD_SLICES = 101, WORDS_OF_PAGE = BENCH_PAGE_BYTES / 8 };
+
+static double megabytes_per_s(size_t length_bytes, uint64_t ns)
+{
+	return (double)length_bytes * 1e3 / (double)ns;
+}
+
+static void hand_off(char **arguments)
+{
+	size_t count = number_of(arguments[2]);
+	volatile uint64_t *words[2];
+	struct times times;
+
+	for (unsigned i = 0; i < 2; i++)
+		words[i] = memory_map(arguments[i], BENCH_PAGE_BYTES);
+	for (int dirty = 1; dirty >= 0; dirty--) {
+		times_init(&times, count, count / 10);
+		hand_off_measure(&times, words, count, dirty);
+		times_print(&times, dirty ? "dirty" : "clean");
+		times_fini(&times);
+	}
+}
+
+static void turns(char **arguments)
+{
+	volatile uint64_t *words[2] = { memory_map(arguments[0], BENCH_PAGE_BYTES),
+		                        memory_map(arguments[1], BENCH_PAGE_BYTES) };
+
+	number_print("turn", (double)turns_measure(words, number_of(arguments[2])) / 1e3);
+}
+
+/* One word after the other, a page apart, so that no vector instruction does several at once. */
+static double access_ns(volatile uint64_t *memory, size_t count, bool store)
+{
+	uint64_t start = now_ns();
+	size_t word = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		if (store)
+			memory[word] = i;
+		else
+			(void)memory[word];
+		word = (word + WORDS_OF_PAGE + 8) % ((size_t)HELD_PAGES * WORDS_OF_PAGE);
+	}
+	return (double)(now_ns() - start) / (double)count;
+}
+
+/* Many slices, and of these the median, because a slice in which something else ran says nothing. */
+static void held(char **arguments)
+{
+	volatile uint64_t *memory = memory_map(arguments[0], (size_t)HELD_PAGES * BENCH_PAGE_BYTES);
+	size_t count = number_of(arguments[1]);
+
+	access_ns(memory, (size_t)HELD_PAGES * WORDS_OF_PAGE, true);
+	for (int store = 0; store <= 1; store++) {
+		struct times times;
+
+		times_init(&times, HELD_SLICES, 1);
+		for (unsigned i = 0; i < HELD_SLICES; i++)
+			times_add(&times, (uint64_t)(access_ns(memory, count, store) * 1e3));
+		times_print(&times, store ? "store" : "load");
+		times_fini(&times);
+	}
+}
+
+static void fault(char **arguments)
+{
+	size_t length_bytes = number_of(arguments[1]);
+	size_t count = number_of(arguments[2]);
+	volatile char *memory = memory_map(arguments[0], length_bytes);
+	struct times times;
+
+	times_init(&times, count, count / 10);
+	srandom(1);
+	for (size_t i = 0; i < count; i++) {
+		uint64_t place = ((uint64_t)random() << 31 | (uint64_t)random()) % length_bytes;
+		uint64_t start = now_ns();
+
+		memory[place] = 1;
+		times_add(&times, now_ns() - start);
+	}
+	times_print(&times, "fault");
+}
+
+static char *block_new(void)
+{
+	char *block = malloc(BLOCK_BYTES);
+
+	if (!block)
+		bench_fail("a block");
+	memset(block, 'x', BLOCK_BYTES);
+	return block;
+}
+
+static void read_file(char **arguments)
+{
+	size_t length_bytes = number_of(arguments[1]);
+	char *block = block_new();
+	int fd = open(arguments[0], O_RDONLY | O_CLOEXEC);
+	uint64_t start = now_ns();
+	size_t done = 0;
+	ssize_t got;
+
+	if (fd < 0)
+		bench_fail("%s", arguments[0]);
+	while (done < length_bytes && (got = read(fd, block, BLOCK_BYTES)) > 0)
+		done += (size_t)got;
+	if (done < length_bytes)
+		bench_fail("%s: read", arguments[0]);
+	number_print("read", megabytes_per_s(done, now_ns() - start));
+}
+
+static void load_file(char **arguments)
+{
+	size_t length_bytes = number_of(arguments[1]);
+	int fd = open(arguments[0], O_RDONLY | O_CLOEXEC);
+	volatile uint64_t *memory = mmap(NULL, length_bytes, PROT_READ, MAP_SHARED, fd, 0);
+	uint64_t start = now_ns();
+	uint64_t sum = 0;
+
+	if (memory == MAP_FAILED)
+		bench_fail("%s", arguments[0]);
+	for (size_t word = 0; word < length_bytes / 8; word++)
+		sum += memory[word];
+	number_print("load", megabytes_per_s(length_bytes, now_ns() - start));
+	if (!sum)
+		bench_fail("%s: empty", arguments[0]);
+}
+
+static void write_file(char **arguments)
+{
+	size_t length_bytes = number_of(arguments[1]);
+	char *block = block_new();
+	int fd = open(arguments[0], O_RDWR | O_CLOEXEC);
+	uint64_t start = now_ns();
+	size_t done = 0;
+	ssize_t put;
+
+	if (fd < 0)
+		bench_fail("%s", arguments[0]);
+	while (done < length_bytes && (put = write(fd, block, BLOCK_BYTES)) > 0)
+		done += (size_t)put;
+	if (done < length_bytes || fsync(fd))
+		bench_fail("%s: write", arguments[0]);
+	number_print("write", megabytes_per_s(done, now_ns() - start));
+}
+
+/* Two connected TCP sockets over loopback; `other` runs with the second one in a process of its own. */
+static int connection_new(void (*other)(int, size_t), size_t number)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t address_bytes = sizeof(address);
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int on = 1;
+	pid_t child;
+
+	if (listener < 0 || fd < 0 || bind(listener, (struct sockaddr *)&address, sizeof(address)) || listen(listener, 1) ||
+	    getsockname(listener, (struct sockaddr *)&address, &address_bytes) ||
+	    connect(fd, (struct sockaddr *)&address, sizeof(address)))
+		bench_fail("loopback");
+	child = fork();
+	if (child < 0)
+		bench_fail("fork");
+	if (!child) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		close(fd);
+		fd = accept(listener, NULL, NULL);
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+		other(fd, number);
+		_exit(0);
+	}
+	close(listener);
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	return fd;
+}
+
+static void receive_all(int fd, char *block, size_t length_bytes)
+{
+	while (length_bytes) {
+		ssize_t got = read(fd, block, length_bytes);
+
+		if (got <= 0)
+			bench_fail("receive");
+		length_bytes -= (size_t)got;
+	}
+}
+
+static void send_all(int fd, const char *block, size_t length_bytes)
+{
+	while (length_bytes) {
+		ssize_t put = write(fd, block, length_bytes);
+
+		if (put <= 0)
+			bench_fail("send");
+		length_bytes -= (size_t)put;
+	}
+}
+
+static void answer_with_pages(int fd, size_t count)
+{
+	char *block = block_new();
+
+	for (size_t i = 0; i < count; i++) {
+		receive_all(fd, block, REQUEST_BYTES);
+		send_all(fd, block, BENCH_PAGE_BYTES);
+	}
+}
+
+static void round_trip(char **arguments)
+{
+	size_t count = number_of(arguments[0]);
+	int fd = connection_new(answer_with_pages, count);
+	char *block = block_new();
+	struct times times;
+
+	times_init(&times, count, count / 10);
+	for (size_t i = 0; i < count; i++) {
+		uint64_t start = now_ns();
+
+		send_all(fd, block, REQUEST_BYTES);
+		receive_all(fd, block, BENCH_PAGE_BYTES);
+		times_add(&times, now_ns() - start);
+	}
+	times_print(&times, "round-trip");
+	wait(NULL);
+}
+
+static void send_blocks(int fd, size_t blocks)
+{
+	char *block = block_new();
+
+	for (size_t i = 0; i < blocks; i++)
+		send_all(fd, block, BLOCK_BYTES);
+}
+
+static void stream(char **arguments)
+{
+	size_t blocks = number_of(arguments[0]) / BLOCK_BYTES;
+	int fd = connection_new(send_blocks, blocks);
+	char *block = block_new();
+	uint64_t start = now_ns();
+
+	for (size_t i = 0; i < blocks; i++)
+		receive_all(fd, block, BLOCK_BYTES);
+	number_print("stream", megabytes_per_s(blocks * BLOCK_BYTES, now_ns() - start));
+	wait(NULL);
+}
+
+int main(int count, char **arguments)
+{
+	static const struct {
+		const char *name;
+		int arguments;
+		void (*run)(char **arguments);
+	} measurements[] = {
+		{ "hand-off", 3, hand_off }, { "turns", 3, turns },      { "held", 2, held },
+		{ "fault", 3, fault },       { "read", 2, read_file },   { "load", 2, load_file },
+		{ "write", 2, write_file },  { "round-trip", 1, round_trip }, { "stream", 1, stream },
+	};
+
+	for (size_t i = 0; i < sizeof(measurements) / sizeof(measurements[0]); i++) {
+		if (count == measurements[i].arguments + 2 && !strcmp(arguments[1], measurements[i].name)) {
+			measurements[i].run(arguments + 2);
+			return 0;
+		}
+	}
+	fprintf(stderr, "usage: measure WHAT ..., see measure.c\n");
+	return 2;
+}
