@@ -33,6 +33,7 @@
 #include "fuse/notify.h"
 #include "fuse/opens.h"
 #include "fuse/ops.h"
+#include "fuse/priority.h"
 #include "fuse/requests.h"
 #include "fuse/session.h"
 #include "uv/deadline.h"
@@ -411,6 +412,7 @@ static int set_up(struct netmemfs *fs, char *why, size_t why_bytes)
 	int error;
 
 	signal(SIGPIPE, SIG_IGN);
+	priority_protect();
 	log_take_fuse();
 	daemon->mount.uid = geteuid();
 	daemon->mount.gid = getegid();

@@ -127,6 +127,14 @@ static int set_barrier(struct parser *parser, const char *value)
 	return refuse(parser, "option barrier: \"%s\" is none of auto, on and off", value);
 }
 
+static int set_priority(struct parser *parser, const char *value)
+{
+	if (strcmp(value, "real-time") != 0 && strcmp(value, "ordinary") != 0)
+		return refuse(parser, "option priority: \"%s\" is neither real-time nor ordinary", value);
+	parser->options->realtime = !strcmp(value, "real-time");
+	return 0;
+}
+
 #ifdef NETMEM_TEST_BREAKAGE
 static int set_break(struct parser *parser, const char *value)
 {
@@ -166,6 +174,7 @@ static const struct own_option own_options[] = {
 	{ "size", true, set_size },
 	{ "timeout", true, set_timeout },
 	{ "barrier", true, set_barrier },
+	{ "priority", true, set_priority },
 #ifdef NETMEM_TEST_BREAKAGE
 	{ "break", true, set_break },
 #endif
@@ -281,6 +290,7 @@ static void set_defaults(struct options *options)
 	memset(options, 0, sizeof(*options));
 	options->size_bytes = memory_bytes() / 2;
 	options->timeout_ms = TIMEOUT_DEFAULT_MS;
+	options->realtime = true;
 	options->allow_other = geteuid() == 0;
 	if (gethostname(host, sizeof(host) - 1) || !*host)
 		strcpy(host, "localhost");
@@ -346,6 +356,7 @@ void options_print_help(void)
 	      "    size=BYTES         memory that this node gives, with K, M, G, T or % (default: 50%)\n"
 	      "    timeout=SECONDS    silence after which another node counts as dead (default: 4)\n"
 	      "    barrier=WHEN       wait for late write-backs of the kernel: auto, on or off (default: auto)\n"
+	      "    priority=WHAT      real-time, where that is allowed, or ordinary (default: real-time)\n"
 	      "    allow_other        let other users in (always so when root mounts)\n"
 	      "    ro, nosuid, nodev, noexec, ...\n"
 	      "                       as for any mount, see mount(8)\n"

@@ -29,6 +29,7 @@ struct options {
 	uint64_t size_bytes;
 	uint64_t timeout_ms;
 	enum options_barrier barrier;
+	bool realtime; /* ask for real-time priority */
 	unsigned breakage;
 	bool allow_other;
 	char kernel[OPTIONS_KERNEL_BYTES]; /* comma-separated, for the mount itself */

@@ -104,9 +104,10 @@ static bool wants_barrier(enum options_barrier option)
 
 static void tune(struct session *session)
 {
-	int error = priority_raise();
+	bool wanted = session->daemon->options.realtime;
+	int error = wanted ? priority_raise() : 0;
 
-	session->realtime = !error;
+	session->realtime = wanted && !error;
 	if (error)
 		log_write(LOG_LEVEL_WARNING,
 		          "no real-time priority (%s): programs that spin will slow this node down", strerror(-error));
