@@ -217,7 +217,7 @@ bool agent_defers_attr(struct core *core, struct op *op, uint64_t obj, const str
 {
 	struct agent_object *object = object_find(core, obj);
 
-	if (!object || !object->checking || reply->error)
+	if (!object || reply->error || !(object->checking || object->check_wanted))
 		return false;
 	op->msg = *reply;
 	op->msg.obj = obj;
@@ -226,28 +226,37 @@ bool agent_defers_attr(struct core *core, struct op *op, uint64_t obj, const str
 }
 
 /*
- * Shows the kernel the size. When it sees a smaller one it cuts its cache, and may wait for the lock of the page that the
- * end falls into, which a request for that page keeps. So nothing that such a request needs waits for a check, and as
- * long as one is under way the kernel is shown no larger size: it would cut off what was stored since.
+ * Shows the kernel the size, once a change of it has been noted in check_wanted. A kernel that sees a smaller size cuts
+ * its cache from there on, and waits for the lock of a page that is being fetched: it would come late and cut off what was
+ * stored since. So a check begins only when no page from the new end on is being fetched, nothing that a fetch
+ * needs ever waits for a check, and until it is done the kernel is shown no other size.
  */
-static void check_start(struct core *core, struct agent_object *object)
+static void check_try(struct core *core, struct agent_object *object)
 {
-	if (object->checking) {
-		object->check_again = true;
+	struct fetch *fetch, *after;
+
+	if (!object->check_wanted || object->checking)
 		return;
-	}
+	HASH_ITER(hh, object->fetches, fetch, after)
+	if (fetch->page >= object->attr.size_bytes / PAGE_BYTES)
+		return;
+	object->check_wanted = false;
 	object->checking = true;
 	drop_start(core, object, DROP_CHECK, PAGE_END, PAGE_END, 0);
+}
+
+static void check_start(struct core *core, struct agent_object *object)
+{
+	object->check_wanted = true;
+	check_try(core, object);
 }
 
 static void check_done(struct core *core, struct agent_object *object)
 {
 	object->checking = false;
-	if (object->check_again) {
-		object->check_again = false;
-		check_start(core, object);
+	check_try(core, object);
+	if (object->checking || object->check_wanted)
 		return;
-	}
 	if (object->check_cookie)
 		sized(core, object->obj, object->check_cookie);
 	object->check_cookie = 0;
@@ -263,7 +272,7 @@ static void drop_everything(struct core *core, struct agent_object *object, int 
 	drop_forget_all(object);
 	attr_waiters_go_on(core, object);
 	object->checking = false;
-	object->check_again = false;
+	object->check_wanted = false;
 	object->check_cookie = 0;
 	page_table_clear(&object->pages);
 	drop_start(core, object, DROP_ALL, 0, PAGE_END, 0);
@@ -584,6 +593,7 @@ static void granted_error(struct core *core, struct agent_object *object, struct
 		else
 			op_finish(core, op, error == -ERANGE ? -EIO : error, NULL);
 	}
+	check_try(core, object);
 }
 
 static void granted(struct core *core, struct agent_object *object, const struct msg *grant)
@@ -627,6 +637,7 @@ static void granted(struct core *core, struct agent_object *object, const struct
 	if (fetch->recalled)
 		recalled(core, object, grant->page, PAGE_INVALID);
 	fetch_free(object, fetch);
+	check_try(core, object);
 }
 
 /*
@@ -767,6 +778,8 @@ static void grown(struct core *core, struct agent_object *object, struct op *op,
 	if (fetch && !fetch->asked)
 		fetch_free(object, fetch);
 	op_finish(core, op, reply->error, NULL);
+	if (object)
+		check_try(core, object);
 }
 
 void agent_reply(struct core *core, struct op *op, const struct msg *reply)

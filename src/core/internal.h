@@ -249,7 +249,7 @@ struct agent_object {
 	struct list runs;
 	bool upgrading;
 	bool checking;           /* a DROP_CHECK is under way */
-	bool check_again;        /* the size has changed since it began */
+	bool check_wanted;       /* the size has changed since the last one began */
 	uint64_t check_cookie;   /* of the SIZE to confirm when the kernel has seen it; 0: none */
 	struct list attr_waiters; /* ops that would show the kernel a size during a DROP_CHECK */
 	uint64_t unflushed; /* dirty pages that could not go home */
