@@ -59,15 +59,12 @@ static void ask_attr(struct request *request)
 	request_send(request, &msg);
 }
 
+/* The core has asked the home as well; without the home there is a name to remove, and nothing more. */
 static void name_done(struct request *request, const struct msg *reply)
 {
-	if (reply->error) {
-		request_answer(request, reply->error);
-		return;
-	}
 	request->obj = reply->obj;
 	request->ino = inode_of(reply->obj, KIND_DIR);
-	ask_attr(request);
+	entry_done(request, reply);
 }
 
 static void lookup_object(fuse_req_t req, enum name_dir dir, const char *name)

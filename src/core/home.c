@@ -206,7 +206,10 @@ void home_message(struct core *core, uint32_t slot, const struct msg *msg)
 	}
 	switch ((enum msg_type)msg->type) {
 	case MSG_GETATTR:
-		answer_attr(core, object, slot, msg->req);
+		if (object->revoked) /* also what the kernel asks before a read() at the end */
+			core_answer(core, slot, msg->req, -EIO, NULL);
+		else
+			answer_attr(core, object, slot, msg->req);
 		break;
 	case MSG_SETATTR:
 		set_attr(core, object, slot, msg);
