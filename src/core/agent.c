@@ -453,10 +453,11 @@ static void request_read(struct core *core, struct op *op)
 	fetch_page(core, object, op->msg.page, op);
 }
 
-/* The page is held exclusive: its bytes go home. */
+/* The page is held exclusive: its bytes go home. Now and then the write waits until its home has taken them. */
 static void put(struct core *core, struct agent_object *object, struct op *op)
 {
 	struct msg msg = op->msg;
+	struct msg sync = {.type = MSG_SYNC, .obj = object->obj};
 	struct msg fields = {.obj = object->obj};
 
 	msg.type = MSG_PUT;
@@ -465,7 +466,15 @@ static void put(struct core *core, struct agent_object *object, struct op *op)
 	msg.mode = 0;
 	msg.count = 0;
 	send_home(core, object, &msg);
-	op_finish(core, op, 0, &fields);
+	object->put_bytes += msg.payload.length_bytes;
+	if (object->put_bytes < PUT_WINDOW_BYTES) {
+		op_finish(core, op, 0, &fields);
+		return;
+	}
+	object->put_bytes = 0;
+	list_remove(&op->link);
+	op->msg.type = MSG_SYNC;
+	op_call(core, op, session_slot(core, object_home(object->obj)), &sync);
 }
 
 static void write_violation(struct core *core, const struct agent_object *object, struct op *op)
@@ -513,11 +522,10 @@ static void grow(struct core *core, struct agent_object *object, struct op *op, 
 }
 
 /*
- * A page that is being dropped is still held. Part of a page that is put now goes home before the page is confirmed to be
- * gone. A whole page is different: the kernel has it in its cache again, perhaps behind the invalidation's back, and
- * keeps no lock for it; so it counts as a request for a page that is not cached. In a truncate of this node's own it is
- * not cached either. In another node's truncate, which has not returned yet, a write to a page that is still held counts
- * as before it: what lies past the end is cut off.
+ * A page that is being dropped is still held, so a write to it goes home before the page is confirmed to be gone. After a
+ * write of a whole page the kernel has it in its cache again, perhaps behind the invalidation's back: it is told once
+ * more. In a truncate of this node's own the page is not cached. In another node's truncate, which has not returned yet,
+ * a write to a page that is still held counts as before it: what lies past the end is cut off.
  */
 static void request_write(struct core *core, struct op *op)
 {
@@ -539,14 +547,18 @@ static void request_write(struct core *core, struct op *op)
 	}
 	entry = page_table_find(&object->pages, op->msg.page);
 	held = entry && entry->mode == PAGE_EXCLUSIVE;
-	if (!back && held && drop_covers(object, op->msg.page)) {
-		if (payload->length_bytes == PAGE_BYTES || drop_covers_for(object, op->msg.page, DROP_RESIZED)) {
-			fetch_make(core, object, op->msg.page);
-			held = false;
-		} else if (drop_covers_for(object, op->msg.page, DROP_SIZED)) {
-			put(core, object, op);
-			return;
-		}
+	if (!back && held && drop_covers_for(object, op->msg.page, DROP_RESIZED)) {
+		fetch_make(core, object, op->msg.page);
+		held = false;
+	} else if (!back && held && drop_covers(object, op->msg.page) &&
+	           (payload->length_bytes == PAGE_BYTES || drop_covers_for(object, op->msg.page, DROP_SIZED))) {
+		uint64_t page = op->msg.page;
+		bool whole = payload->length_bytes == PAGE_BYTES;
+
+		put(core, object, op);
+		if (whole)
+			drop_again(core, object, page);
+		return;
 	}
 	if (!back && start + payload->length_bytes > object->attr.size_bytes)
 		grow(core, object, op, held);

@@ -252,6 +252,7 @@ struct agent_object {
 	bool check_wanted;       /* the size has changed since the last one began */
 	uint64_t check_cookie;   /* of the SIZE to confirm when the kernel has seen it; 0: none */
 	struct list attr_waiters; /* ops that would show the kernel a size during a DROP_CHECK */
+	uint64_t put_bytes; /* since the last that was waited for */
 	uint64_t unflushed; /* dirty pages that could not go home */
 	UT_hash_handle hh;
 };
