@@ -159,6 +159,30 @@ void drop_split(struct core *core, struct agent_object *object, uint64_t page)
 	}
 }
 
+void drop_again(struct core *core, struct agent_object *object, uint64_t page)
+{
+	struct list again;
+	struct list *link, *after;
+
+	list_init(&again);
+	list_for_each_safe(link, after, &object->runs)
+	{
+		if (!run_covers(list_entry(link, struct drop_run, link), page))
+			continue;
+		list_remove(link);
+		list_push_back(&again, link);
+	}
+	list_for_each_safe(link, after, &again)
+	{
+		struct drop_run *run = list_entry(link, struct drop_run, link);
+		struct drop *drop = run->drop;
+
+		run_start(core, object, drop, run->first, run->last);
+		run_free(run);
+		drop->runs--;
+	}
+}
+
 struct sweep {
 	struct core *core;
 	struct agent_object *object;

@@ -414,6 +414,8 @@ bool drop_covers(const struct agent_object *object, uint64_t page);
 bool drop_covers_for(const struct agent_object *object, uint64_t page, enum drop_goal goal);
 /* A request for the page shows that it is not cached: its drop is done, the rest of the run goes on. */
 void drop_split(struct core *core, struct agent_object *object, uint64_t page);
+/* The kernel may have the page again behind the invalidations that cover it: they start over. */
+void drop_again(struct core *core, struct agent_object *object, uint64_t page);
 void drop_done(struct core *core, uint64_t token);
 void drop_forget_all(struct agent_object *object);
 
