@@ -42,17 +42,24 @@ static void pause_shortly(struct inode *inode)
 	task_sleep(sched_of(inode), random_delay(sched_of(inode), sim_of(inode)->plan.kernel_delay_ns));
 }
 
+/* First come first served: the kernel hands a contended lock on. */
 static void page_lock(struct inode *inode, struct page *page, const char *what)
 {
-	while (page->locked)
+	uint32_t ticket = page->tickets++;
+
+	while (page->serving != ticket)
 		inode_wait(inode, what);
-	page->locked = true;
+}
+
+static bool page_locked(const struct page *page)
+{
+	return page->tickets != page->serving;
 }
 
 static void page_unlock(struct inode *inode, struct page *page)
 {
-	CHECK(page->locked);
-	page->locked = false;
+	CHECK(page_locked(page));
+	page->serving++;
 	page->unmapped = false;
 	inode_changed(inode);
 }
@@ -389,12 +396,13 @@ void kernel_notify(struct inode *inode, unsigned first, unsigned last, bool size
 {
 	uint64_t size, version;
 
-	inode->attr_version = ++inode->node->attr_version;
-	invalidate(inode, first, last);
-	if (inode->node->old_kernel)
-		barrier(inode, first, last);
-	if (!size_check)
+	if (!size_check) {
+		inode->attr_version = ++inode->node->attr_version;
+		invalidate(inode, first, last);
+		if (inode->node->old_kernel)
+			barrier(inode, first, last);
 		return;
+	}
 	pause_shortly(inode);
 	version = inode->node->attr_version;
 	if (!core_open_size(run_core(inode->node->run), inode->object->id, &size))
@@ -449,11 +457,11 @@ static int fault(struct inode *inode, unsigned index, bool mapped, struct thread
 			return -EFAULT;
 		if (page->present && page->uptodate && !(mapped && page->unmapped))
 			return 0;
-		if (page->locked) {
-			inode_wait(inode, "a page lock, at a fault");
+		page_lock(inode, page, "a page lock, at a fault");
+		if (past_end(inode, index) || (page->present && page->uptodate)) {
+			page_unlock(inode, page);
 			continue;
 		}
-		page->locked = true;
 		error = fill(inode, index, thread);
 		if (error)
 			return error;
@@ -487,14 +495,13 @@ static int fault_for_store(struct inode *inode, unsigned index, struct thread *t
 			return error;
 		if (page->dirty)
 			return 0;
-		if (page->locked) {
-			inode_wait(inode, "a page lock, to make it writable");
+		page_lock(inode, page, "a page lock, to make it writable");
+		while (page->writebacks && page->uptodate)
+			inode_wait(inode, "a write-back, to make it writable");
+		if (!page->present || !page->uptodate) {
+			page_unlock(inode, page);
 			continue;
 		}
-		page->locked = true;
-		while (page->writebacks)
-			inode_wait(inode, "a write-back, to make it writable");
-		CHECK(page->present && page->uptodate);
 		page->dirty = true;
 		sim_trace(sim_of(inode), inode->node, "      page %u of o%u is dirty", index, inode->object->index);
 		checker_page(inode, index);
@@ -674,6 +681,7 @@ int kernel_write(struct inode *inode, unsigned index, unsigned first, unsigned c
 	request->first = (uint8_t)first;
 	request->count = (uint8_t)count;
 	inode_lock(inode);
+	inode->size_unstable = end > inode->size_bytes;
 	page_lock(inode, page, "a page lock, to write");
 	page->present = true;
 	incarnation = page->incarnation;
@@ -696,6 +704,7 @@ int kernel_write(struct inode *inode, unsigned index, unsigned first, unsigned c
 		inode->attr_version = ++inode->node->attr_version;
 		inode->size_bytes = end;
 	}
+	inode->size_unstable = false;
 	inode_unlock(inode);
 	return request->error ? request->error : (int)count;
 }
@@ -745,7 +754,7 @@ static bool background_page(struct inode *inode, struct page *page)
 {
 	struct sched *sched = sched_of(inode);
 
-	if (!page->present || page->locked)
+	if (!page->present || page_locked(page))
 		return false;
 	if (page->dirty && !page->writebacks && random_permille(sched, 200)) {
 		writeback_start(inode, page_index(inode, page));

@@ -21,7 +21,7 @@ struct page {
 	bool present;
 	bool uptodate;
 	bool dirty;
-	bool locked;
+	uint32_t tickets, serving; /* the page lock */
 	bool unmapped; /* by an invalidation that holds the lock */
 	bool early;    /* filled by a write(2) that has not returned */
 };
@@ -103,7 +103,7 @@ int kernel_write(struct inode *inode, unsigned page, unsigned first, unsigned co
 int kernel_truncate(struct inode *inode, uint64_t size_bytes, struct thread *thread);
 int kernel_fsync(struct inode *inode, struct thread *thread);
 
-/* What the daemon's notifier thread does for an ACT_INVALIDATE; pages first .. last. */
+/* What the daemon's notifier thread does for an ACT_INVALIDATE: pages first .. last, or only the size. */
 void kernel_notify(struct inode *inode, unsigned first, unsigned last, bool size_check);
 
 /* Background: a flusher and an evictor, one task. */

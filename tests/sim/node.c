@@ -386,8 +386,7 @@ void node_die(struct node *node, bool silent)
 			checker_link_lost(sim, node, sim->nodes[i]);
 	node->state = NODE_DEAD;
 	node->silent = silent;
-	if (!node->index)
-		sim->no_dir_fault = false;
+	sim->homes_gone = true;
 	while (!list_empty(&node->tasks))
 		task_kill(list_entry(node->tasks.next, struct task, owner_link));
 	sim->threads_running -= node->threads;

@@ -121,7 +121,7 @@ struct sim {
 	struct litmus *litmus;
 	unsigned threads_running;
 	bool any_fault;    /* up to now */
-	bool no_dir_fault; /* nothing has happened to the directory's node */
+	bool homes_gone;   /* a node died or left: names of objects that lived there may be gone with them */
 	bool failed;
 	char why[600];
 	struct stats stats;
