@@ -8,6 +8,8 @@
 #include <syslog.h>
 #include <time.h>
 
+#include "base/check.h"
+
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static bool released;
 static bool use_syslog;
@@ -108,10 +110,18 @@ void log_write(enum log_level level, const char *format, ...)
 	pthread_mutex_unlock(&lock);
 }
 
+/* Without the lock, which may be held by whoever failed. */
+static void report_failure(const char *line)
+{
+	syslog(LOG_CRIT, "%s", line);
+}
+
 void log_release(bool to_syslog)
 {
-	if (to_syslog)
+	if (to_syslog) {
 		openlog("netmemfs", LOG_PID, LOG_DAEMON);
+		check_report_to(report_failure);
+	}
 	pthread_mutex_lock(&lock);
 	use_syslog = to_syslog;
 	released = true;

@@ -9,6 +9,9 @@
 
 #define CHECK(condition) ((condition) ? (void)0 : check_failed(__FILE__, __LINE__, #condition))
 
+/* Is called once with the line about the failure, before the program ends; for programs without a stderr. */
+void check_report_to(void (*report)(const char *line));
+
 _Noreturn void check_failed(const char *file, int line, const char *condition);
 
 #endif
