@@ -142,16 +142,17 @@ is_gone() {
 	! kill -0 "$1" 2>/dev/null
 }
 
-# kill -9 of programs that wait for a paused home.
+# kill -9 of programs that wait for a paused home. Each on a node of its own: on one node they would also wait for each
+# other, since the kernel keeps a directory locked, past any signal, while it looks a name up in it.
 test_fault_waiter() {
-	start 3
+	start 4
 	make_object 1 board 64K
 	node_pause 1
 	"$tool" load "$C/2/board/memory" 8192 >/dev/null 2>&1 &
 	loader=$!
 	"$tool" write "$C/3/board/memory" 8192 1 >/dev/null 2>&1 &
 	writer=$!
-	mkdir "$C/2/new" 2>/dev/null &
+	mkdir "$C/4/new" 2>/dev/null &
 	maker=$!
 	sleep 0.7
 	for waiter in $loader $writer $maker; do
@@ -387,24 +388,77 @@ test_command_line() {
 	echo hello >"$point/board/memory"
 	same hello "$(cat "$point/board/memory")" "the memory of a single node"
 	quiet umount "$point"
+	mount_by_type
 	[ -z "$(ls "$point")" ] || fail "umount left something"
 }
 
-# An ordinary user mounts too, where the system permits it.
+# As mount(8) and fstab(5) have it, with the daemon where mount.fuse3 finds it: in a mount name space of its own.
+mount_by_type() {
+	if [ ! -x /sbin/mount.fuse3 ] || [ ! -d /usr/local/sbin ] || ! command -v unshare >/dev/null; then
+		echo "mount -t fuse.netmemfs is not tried: no mount.fuse3 or no unshare"
+		return
+	fi
+	mkdir "$TEST_DIR/bin"
+	cp "$NETMEMFS" "$TEST_DIR/bin/netmemfs"
+	unshare -m sh "$here/run" --one mount-by-type
+}
+
+test_mount_by_type() {
+	mount --make-rprivate / || fail "mounts here cannot be made private"
+	mount --bind "$TEST_DIR/bin" /usr/local/sbin
+	point=$TEST_DIR/point
+	quiet mount -t fuse.netmemfs -o node=alpha,listen=127.0.0.1:0 netmemfs "$point"
+	quiet mkdir "$point/board"
+	quiet umount "$point"
+	echo "netmemfs $point fuse.netmemfs node=alpha,listen=127.0.0.1:0,_netdev,nofail,noauto 0 0" >"$TEST_DIR/fstab"
+	quiet mount -T "$TEST_DIR/fstab" "$point"
+	quiet mkdir "$point/board"
+	quiet umount "$point"
+	umount /usr/local/sbin
+}
+
+# An ordinary user mounts too. Where only root may open /dev/fuse, in a mount name space with one that all may open.
 test_user() {
-	[ -n "$(find /dev/fuse -perm -0006)" ] || skip "only root may open /dev/fuse here"
 	helper=$(command -v fusermount3 || :)
 	[ -n "$helper" ] && [ -u "$helper" ] || skip "there is no fusermount3 that is set-uid root"
 	command -v setpriv >/dev/null || skip "there is no setpriv"
+	if [ -z "$(find /dev/fuse -perm -0006)" ]; then
+		command -v unshare >/dev/null || skip "only root may open /dev/fuse, and there is no unshare"
+		unshare -m sh "$here/run" --one user-privately
+	else
+		user_mounts
+	fi
+}
+
+test_user_privately() {
+	mount --make-rprivate / || skip "mounts here cannot be made private"
+	mknod "$TEST_DIR/fuse" c 10 229
+	chmod 666 "$TEST_DIR/fuse"
+	mount --bind "$TEST_DIR/fuse" /dev/fuse
+	user_mounts
+	umount /dev/fuse
+}
+
+user_mounts() {
 	point=$TEST_DIR/point
 	mkdir "$point"
 	chown 65534:65534 "$point"
 	chmod 755 "$TEST_DIR" "${TEST_DIR%/*}"
 	as_user="setpriv --reuid 65534 --regid 65534 --clear-groups"
-	$as_user "$NETMEMFS" "$point" || fail "netmemfs as an ordinary user gave $?"
+	$as_user "$NETMEMFS" -o listen=127.0.0.1:0 "$point" || fail "netmemfs as an ordinary user gave $?"
 	$as_user mkdir "$point/board" || fail "mkdir as an ordinary user gave $?"
 	same 65534 "$($as_user stat -c %u "$point/board/memory")" "the owner"
+	echo hello | $as_user tee "$point/board/memory" >/dev/null || fail "a write as an ordinary user gave $?"
+	same hello "$($as_user cat "$point/board/memory")" "the memory"
+	if cat "$point/board/memory" 2>/dev/null; then
+		fail "root may look into an ordinary user's mount, though nobody said so"
+	fi
 	$as_user fusermount3 -u "$point" || fail "fusermount3 -u gave $?"
+	eventually 5 nothing_mounted_at "$point"
+}
+
+nothing_mounted_at() {
+	! grep -qF " $1 " /proc/mounts
 }
 
 # cpu_us: microseconds that the three daemons have run; to the tick where the kernel does not know better
