@@ -245,10 +245,31 @@ static void check_try(struct core *core, struct agent_object *object)
 	drop_start(core, object, DROP_CHECK, PAGE_END, PAGE_END, 0);
 }
 
+/*
+ * A larger size is confirmed when the kernel has seen it. But while the kernel has a page locked for a fetch, the check
+ * may wait for that lock, the fetch for a truncating node's dirty page, and that node for the confirmation: then the
+ * check goes on alone. The kernel sets the size before it takes page locks, so hardly ever is a program here late.
+ */
+static void check_confirm(struct core *core, struct agent_object *object)
+{
+	struct fetch *fetch, *after;
+	bool fetching = false;
+
+	HASH_ITER(hh, object->fetches, fetch, after)
+	fetching |= fetch->page >= object->check_low / PAGE_BYTES;
+	if (!object->check_cookie || ((object->checking || object->check_wanted) && !fetching))
+		return;
+	sized(core, object->obj, object->check_cookie);
+	object->check_cookie = 0;
+}
+
 static void check_start(struct core *core, struct agent_object *object)
 {
+	if ((!object->checking && !object->check_wanted) || object->attr.size_bytes < object->check_low)
+		object->check_low = object->attr.size_bytes;
 	object->check_wanted = true;
 	check_try(core, object);
+	check_confirm(core, object);
 }
 
 static void check_done(struct core *core, struct agent_object *object)
@@ -257,9 +278,7 @@ static void check_done(struct core *core, struct agent_object *object)
 	check_try(core, object);
 	if (object->checking || object->check_wanted)
 		return;
-	if (object->check_cookie)
-		sized(core, object->obj, object->check_cookie);
-	object->check_cookie = 0;
+	check_confirm(core, object);
 	attr_waiters_go_on(core, object);
 }
 
@@ -427,6 +446,7 @@ static struct fetch *fetch_make(struct core *core, struct agent_object *object, 
 	fetch->page = page;
 	list_init(&fetch->ops);
 	HASH_ADD(hh, object->fetches, page, sizeof(fetch->page), fetch);
+	check_confirm(core, object);
 	return fetch;
 }
 

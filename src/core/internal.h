@@ -250,6 +250,7 @@ struct agent_object {
 	bool upgrading;
 	bool checking;           /* a DROP_CHECK is under way */
 	bool check_wanted;       /* the size has changed since the last one began */
+	uint64_t check_low;      /* the smallest size that the kernel may be seeing in it */
 	uint64_t check_cookie;   /* of the SIZE to confirm when the kernel has seen it; 0: none */
 	struct list attr_waiters; /* ops that would show the kernel a size during a DROP_CHECK */
 	uint64_t put_bytes; /* since the last that was waited for */
