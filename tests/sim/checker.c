@@ -115,11 +115,16 @@ static char *word_print(const struct word *word, char *buffer, size_t bytes)
 	return buffer;
 }
 
-/* A page's tail past the end of the file is memory, but not of the file. */
-static bool is_exempt(const struct inode *inode, unsigned page, unsigned word)
+/*
+ * A page's tail past the end of the file is memory, but not of the file; what is stored there and then becomes part of
+ * the file by growth is not defined, as for any file. The kernel may learn late that the end moved.
+ */
+static bool past_end(const struct inode *inode, unsigned page, unsigned word)
 {
-	return kernel_page_exempt(inode, &inode->pages[page]) ||
-	       page * (uint64_t)PAGE_BYTES + word * BLOCK_BYTES >= inode->size_bytes;
+	uint64_t at = page * (uint64_t)PAGE_BYTES + word * BLOCK_BYTES, size;
+
+	return at >= inode->size_bytes ||
+	       (core_open_size(run_core(inode->node->run), inode->object->id, &size) && at >= size);
 }
 
 /* --- loads and stores ----------------------------------------------------------------------------------------------- */
@@ -129,7 +134,7 @@ void checker_load(struct inode *inode, unsigned page, unsigned index, uint64_t v
 	struct sim *sim = inode->node->sim;
 	struct object *object = inode->object;
 	struct word *word = &object->words[page][index];
-	bool exempt = is_exempt(inode, page, index);
+	bool exempt = kernel_page_exempt(inode, &inode->pages[page]) || past_end(inode, page, index);
 	char expected[256];
 
 	sim->stats.loads++;
@@ -154,7 +159,8 @@ void checker_store(struct inode *inode, unsigned page, unsigned index, uint64_t 
 {
 	struct sim *sim = inode->node->sim;
 	struct word *word = &inode->object->words[page][index];
-	bool exempt = is_exempt(inode, page, index);
+	bool behind = past_end(inode, page, index);
+	bool exempt = behind || kernel_page_exempt(inode, &inode->pages[page]);
 
 	sim->stats.stores++;
 	sim_trace(sim, inode->node, "   store o%u page %u word %u := %llx%s", inode->object->index, page, index,
@@ -165,6 +171,7 @@ void checker_store(struct inode *inode, unsigned page, unsigned index, uint64_t 
 	}
 	/* It may get through with the write(2) that filled the page, or be lost with the session. */
 	word->tainted = true;
+	word->loose |= behind;
 	word_ghost(word, value);
 	for (unsigned i = 0; i < word->pending_count; i++)
 		word->pending[i].overlapped = true;
