@@ -479,6 +479,9 @@ static void check_silence(struct core *core, uint32_t slot)
 	if (session->state != SESSION_UP && session->state != SESSION_GREETING)
 		return;
 	if (silent_ns >= core->timeout_ns) {
+		if (!core->number)
+			fatal(core, core_text(core, "cannot join %s: no answer for %llu ms", core->join,
+			                      (unsigned long long)(silent_ns / 1000000)));
 		session_close(core, slot, core_text(core, "it was silent for %llu ms",
 		                                    (unsigned long long)(silent_ns / 1000000)));
 	} else if (session->state == SESSION_UP && silent_ns >= core->timeout_ns / 2 && !session->fenced) {
