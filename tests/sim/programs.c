@@ -465,7 +465,8 @@ static void survey_name(struct thread *thread, const char *name)
 		}
 		if (!error || (error == -EFAULT && strcmp(name, "fixed0")))
 			return;
-		if (inode && !must_work(thread->node, inode->object))
+		/* An error it is: definite, and soon. */
+		if (sim->nodes[0]->state != NODE_UP || (inode && !must_work(thread->node, inode->object)))
 			return;
 		task_sleep(&sim->sched, sim->plan.timeout_ns / 8);
 	}

@@ -161,6 +161,14 @@ static void set_phase(struct sim *sim, enum phase phase, uint64_t *since_ns)
 	sim_trace(sim, NULL, "==== %s", names[phase]);
 }
 
+static bool any_alive(const struct sim *sim)
+{
+	for (unsigned i = 0; i < sim->node_count; i++)
+		if (node_alive(sim->nodes[i]))
+			return true;
+	return false;
+}
+
 static bool all_up(const struct sim *sim)
 {
 	for (unsigned i = 0; i < sim->node_count; i++)
@@ -232,7 +240,7 @@ bool sim_run(struct sim *sim, uint64_t seed, const struct options *options)
 	plan_make(sim);
 	node_start(sim, NULL);
 	sched_at(&sim->sched, 1 * US, start_next, sim, 1);
-	while (!sim->failed && sim->phase != PHASE_DONE) {
+	while (!sim->failed && sim->phase != PHASE_DONE && any_alive(sim)) {
 		if (!sched_step(&sim->sched))
 			fail_stuck(sim, "nothing happens any more");
 		advance(sim, &since_ns, &struck);
