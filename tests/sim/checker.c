@@ -242,6 +242,15 @@ void checker_truncate_end(struct object *object, uint64_t size, bool done)
 				checker_write_end(object, p, w, 0, done);
 }
 
+void checker_loosen(struct object *object, unsigned page, uint64_t size)
+{
+	for (unsigned w = 0; w < PAGE_WORDS; w++)
+		if (past(page, w, size)) {
+			object->words[page][w].loose = true;
+			object->words[page][w].tainted = true;
+		}
+}
+
 /* --- losses --------------------------------------------------------------------------------------------------------- */
 
 static void set_any(struct object *object)

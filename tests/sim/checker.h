@@ -64,6 +64,9 @@ void checker_write_end(struct object *object, unsigned page, unsigned word, uint
 void checker_truncate_begin(struct sim *sim, struct object *object, uint64_t size);
 void checker_truncate_end(struct object *object, uint64_t size, bool done);
 
+/* From now on nothing is known of what lies past `size` in the page. */
+void checker_loosen(struct object *object, unsigned page, uint64_t size);
+
 /* echo clear > control */
 void checker_clear_begin(struct object *object);
 void checker_clear_end(struct object *object);

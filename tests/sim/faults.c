@@ -84,7 +84,7 @@ static void strike(struct sim *sim, unsigned fault)
 		break;
 	case FAULT_JOIN:
 		if (sim->node_count < SIM_NODES_MAX && live_nodes(sim) < NODES_MAX - 2)
-			node_start(sim, node);
+			node_start(sim, live_nodes(sim) > NODES_MAX / 2 ? sim->nodes[0] : node);
 		break;
 	}
 }

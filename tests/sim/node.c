@@ -11,7 +11,7 @@
 
 #define EPOCH_NS UINT64_C(1000000000000) /* virtual time 0 on the cores' clock, which must not be 0 */
 #define TICKS_MAX 1000
-#define CONSISTENT_NODES 8 /* with more nodes, the books are looked at only now and then */
+#define CONSISTENT_STEPS 4 /* the books are looked at after so many steps of the cluster: they do not mend themselves */
 
 /* --- the driver: what the core wants done ------------------------------------------------------------------------ */
 
@@ -221,7 +221,7 @@ void node_event(struct node *node, const struct event *event)
 	sim->stats.steps++;
 	if (!node->number)
 		node->number = core_node_number(run_core(node->run));
-	if (sim->node_count > CONSISTENT_NODES && sim->stats.steps % sim->node_count)
+	if (sim->stats.steps % (sim->node_count > CONSISTENT_STEPS ? sim->node_count : CONSISTENT_STEPS))
 		return;
 	if (!core_consistent(run_core(node->run), why, sizeof(why)))
 		sim_fail(sim, "%s: the core is not consistent: %s", node->name, why);

@@ -94,7 +94,7 @@ enum phase {
 };
 
 struct stats {
-	uint64_t steps, operations, messages, loads, stores, adds, writes, truncates, litmus, faults, lost, killed;
+	uint64_t steps, operations, messages, loads, stores, adds, writes, truncates, litmus, faults, lost, killed, late_cuts;
 	uint64_t max_wait_ns;
 };
 
