@@ -141,9 +141,18 @@ int opens_objects(struct opens *opens, uint64_t **objs, size_t *count)
 	return 0;
 }
 
-struct handle *opens_first(struct opens *opens)
+struct handle *opens_any(struct opens *opens)
 {
-	return list_empty(&opens->handles) ? NULL : list_entry(opens->handles.next, struct handle, link);
+	struct list *link;
+	struct list *after;
+
+	list_for_each_safe(link, after, &opens->handles) {
+		struct handle *handle = list_entry(link, struct handle, link);
+
+		if (handle->opened)
+			return handle;
+	}
+	return NULL;
 }
 
 bool opens_written(struct opens *opens, uint64_t obj)

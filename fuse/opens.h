@@ -63,8 +63,8 @@ bool opens_remove(struct opens *opens, struct handle *handle);
 /* The objects that are open, in an array that the caller frees; 0 or -ENOMEM. */
 int opens_objects(struct opens *opens, uint64_t **objs, size_t *count);
 
-/* The first handle, or NULL. */
-struct handle *opens_first(struct opens *opens);
+/* A handle that the core counts, or NULL. */
+struct handle *opens_any(struct opens *opens);
 
 /* Whether a program has the object's memory open for writing, so that the kernel may have dirty pages of it. */
 bool opens_written(struct opens *opens, uint64_t obj);

@@ -84,31 +84,34 @@ static void close_done(struct request *request, const struct msg *reply)
 	request_answer(request, 0);
 }
 
-void ops_close(struct daemon *daemon, fuse_req_t req, struct handle *handle)
+/* The core counts the handle no more; `req` is answered when it knows. */
+static void release(struct daemon *daemon, fuse_req_t req, struct handle *handle)
 {
 	struct msg msg = { .type = REQ_RELEASE, .obj = handle->obj, .mode = (uint8_t)handle->mode };
 	struct request *request;
 
-	if (!handle->opened) {
-		handle_free(handle);
-		if (req)
-			fuse_reply_err(req, 0);
-		return;
-	}
 	if (opens_remove(daemon->opens, handle))
 		notify_close(daemon->notify, handle->obj);
-	handle_free(handle);
 	request = request_new(daemon, req, close_done);
 	CHECK(request);
 	request_send(request, &msg);
+}
+
+void ops_close(struct daemon *daemon, fuse_req_t req, struct handle *handle)
+{
+	if (handle->opened)
+		release(daemon, req, handle);
+	else if (req)
+		fuse_reply_err(req, 0);
+	handle_free(handle);
 }
 
 void ops_close_all(struct daemon *daemon)
 {
 	struct handle *handle;
 
-	while ((handle = opens_first(daemon->opens)))
-		ops_close(daemon, NULL, handle);
+	while ((handle = opens_any(daemon->opens)))
+		release(daemon, NULL, handle);
 }
 
 static void init(void *userdata, struct fuse_conn_info *conn)

@@ -49,7 +49,10 @@ void ops_refuse_open(struct request *request, int error);
 /* Ends a handle; `req` (may be NULL) is answered 0 when the core knows. */
 void ops_close(struct daemon *daemon, fuse_req_t req, struct handle *handle);
 
-/* Ends all handles; the kernel must not be listened to any more. */
+/*
+ * Ends all handles at the core. The kernel must not be listened to any more; the handles stay, because requests that are
+ * not answered yet may be about them.
+ */
 void ops_close_all(struct daemon *daemon);
 
 /* tree.c: names and directories. */
