@@ -450,6 +450,36 @@ static struct fetch *fetch_make(struct core *core, struct agent_object *object, 
 	return fetch;
 }
 
+/* Whether a write waits for a larger size first, with its page's lock held by the kernel perhaps. */
+static bool write_waits(const struct core *core, const struct agent_object *object, uint64_t page)
+{
+	struct list *link, *after;
+
+	list_for_each_safe(link, after, &object->growers)
+	{
+		if (list_entry(link, struct op, link)->msg.page == page)
+			return true;
+	}
+	for (uint32_t i = 0; i < core->ops_room; i++) {
+		const struct op *op = core->ops[i];
+
+		if (op && op->used && op->msg.type == REQ_WRITE && op->slot != NO_SLOT && op->msg.obj == object->obj &&
+		    op->msg.page == page)
+			return true;
+	}
+	return false;
+}
+
+/* A fetch that asks for nothing any more goes, unless drops must go on leaving its page out. */
+static void fetch_tidy(struct core *core, struct agent_object *object, uint64_t page)
+{
+	struct fetch *fetch = fetch_find(object, page);
+
+	if (fetch && !fetch->asked && list_empty(&fetch->ops) && !write_waits(core, object, page))
+		fetch_free(object, fetch);
+	check_try(core, object);
+}
+
 static void fetch_page(struct core *core, struct agent_object *object, uint64_t page, struct op *op)
 {
 	struct fetch *fetch = fetch_make(core, object, page);
@@ -602,6 +632,7 @@ static void read_answer(struct core *core, struct op *op, const struct msg *gran
 /* A page past the end: a write by a program grows the object again, everything else is too late. */
 static void granted_error(struct core *core, struct agent_object *object, struct fetch *fetch, int error)
 {
+	uint64_t page = fetch->page;
 	struct list ops;
 	struct list *link, *after;
 
@@ -611,7 +642,7 @@ static void granted_error(struct core *core, struct agent_object *object, struct
 		list_remove(link);
 		list_push_back(&ops, link);
 	}
-	fetch_free(object, fetch);
+	fetch->asked = false;
 	list_for_each_safe(link, after, &ops)
 	{
 		struct op *op = list_entry(link, struct op, link);
@@ -625,7 +656,7 @@ static void granted_error(struct core *core, struct agent_object *object, struct
 		else
 			op_finish(core, op, error == -ERANGE ? -EIO : error, NULL);
 	}
-	check_try(core, object);
+	fetch_tidy(core, object, page);
 }
 
 static void granted(struct core *core, struct agent_object *object, const struct msg *grant)
@@ -668,8 +699,8 @@ static void granted(struct core *core, struct agent_object *object, const struct
 	entry->granted_ns = core->now_ns;
 	if (fetch->recalled)
 		recalled(core, object, grant->page, PAGE_INVALID);
-	fetch_free(object, fetch);
-	check_try(core, object);
+	fetch->asked = false;
+	fetch_tidy(core, object, grant->page);
 }
 
 /*
@@ -799,19 +830,19 @@ void agent_request(struct core *core, struct op *op)
 /* The write waited for a larger size; if there is none, or nobody waits any more, the page is not wanted either. */
 static void grown(struct core *core, struct agent_object *object, struct op *op, const struct msg *reply)
 {
-	struct fetch *fetch = object ? fetch_find(object, op->msg.page) : NULL;
+	uint64_t obj = op->msg.obj;
+	uint64_t page = op->msg.page;
 
+	op->slot = NO_SLOT;
 	if (object && !reply->error)
 		object->attr.size_bytes = reply->size;
-	if (op->token && !reply->error) {
+	if (op->token && !reply->error)
 		request_write(core, op);
-		return;
-	}
-	if (fetch && !fetch->asked)
-		fetch_free(object, fetch);
-	op_finish(core, op, reply->error, NULL);
+	else
+		op_finish(core, op, reply->error, NULL);
+	object = object_find(core, obj);
 	if (object)
-		check_try(core, object);
+		fetch_tidy(core, object, page);
 }
 
 void agent_reply(struct core *core, struct op *op, const struct msg *reply)
@@ -874,6 +905,8 @@ void agent_interrupt(struct core *core, struct op *op)
 	if (op->msg.type == REQ_OPEN && op->msg.cookie == OPEN_COUNTED)
 		open_uncount(object, op);
 	op_finish(core, op, 0, NULL);
+	if (op->msg.type == REQ_WRITE)
+		fetch_tidy(core, object, op->msg.page);
 	settle(core, object);
 }
 
@@ -892,8 +925,11 @@ static void growers_go_on(struct core *core, struct agent_object *object)
 	}
 	list_for_each_safe(link, after, &waiting)
 	{
+		uint64_t page = list_entry(link, struct op, link)->msg.page;
+
 		list_remove(link);
 		request_write(core, list_entry(link, struct op, link));
+		fetch_tidy(core, object, page);
 	}
 }
 
