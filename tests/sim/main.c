@@ -146,6 +146,16 @@ static unsigned jobs_reap(const struct arguments *arguments, struct shared *shar
 	return running;
 }
 
+/* Those from `from` on; returns how many have been printed by now. */
+static uint64_t print_failures(const struct shared *shared, uint64_t from)
+{
+	for (; from < shared->failures && from < FAILURES_MAX && *shared->failed[from].why; from++)
+		printf("seed %llu: %s\n    replay: tests/sim/replay %llu\n", (unsigned long long)shared->failed[from].seed,
+		       shared->failed[from].why, (unsigned long long)shared->failed[from].seed);
+	fflush(stdout);
+	return from;
+}
+
 static void summary(const struct arguments *arguments, const struct shared *shared, double took_s)
 {
 	struct stats sum = {0};
@@ -153,9 +163,6 @@ static void summary(const struct arguments *arguments, const struct shared *shar
 
 	for (unsigned job = 0; job < arguments->jobs; job++)
 		stats_add(&sum, &shared->stats[job]);
-	for (uint64_t i = 0; i < failures && i < FAILURES_MAX; i++)
-		printf("seed %llu: %s\n    replay: %s/replay %llu\n", (unsigned long long)shared->failed[i].seed,
-		       shared->failed[i].why, "tests/sim", (unsigned long long)shared->failed[i].seed);
 	printf("sim: %llu seeds in %.1f s (%.0f a second), %llu failed; %llu operations, %llu loads, %llu stores, "
 	       "%llu atomic adds, %llu write(2), %llu truncates, %llu litmus rounds, %llu faults, %llu kills, "
 	       "%llu clears, %llu late cuts, %llu messages, %llu steps; longest wait %.1f ms\n",
@@ -173,6 +180,7 @@ static int run_all(const struct arguments *arguments)
 		mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	double start_s = now_s(), said_s = start_s;
 	pid_t pids[JOBS_MAX] = {0};
+	uint64_t printed = 0;
 
 	if (shared == MAP_FAILED) {
 		perror("mmap");
@@ -183,6 +191,7 @@ static int run_all(const struct arguments *arguments)
 		job_start(arguments, shared, job, &pids[job]);
 	while (jobs_reap(arguments, shared, pids)) {
 		usleep(5000);
+		printed = print_failures(shared, printed);
 		if (now_s() - said_s < PROGRESS_S)
 			continue;
 		said_s = now_s();
@@ -190,6 +199,7 @@ static int run_all(const struct arguments *arguments)
 		       (unsigned long long)arguments->seeds, (unsigned long long)shared->failures);
 		fflush(stdout);
 	}
+	print_failures(shared, printed);
 	summary(arguments, shared, now_s() - start_s);
 	return arguments->expect_failure ? !shared->failures : shared->failures != 0;
 }

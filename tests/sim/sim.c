@@ -118,7 +118,7 @@ static void start_next(void *context, uint64_t argument)
 	struct sim *sim = context;
 	struct node *join = sim->nodes[random_below(&sim->sched, sim->node_count)];
 
-	if (sim->failed || argument >= sim->plan.nodes)
+	if (sim->phase > PHASE_RUN || argument >= sim->plan.nodes)
 		return;
 	/* A join by way of another node takes one of its connections for a moment: in the end none is left over. */
 	if (sim->node_count > NODES_MAX / 2)
@@ -138,16 +138,18 @@ static void fail_stuck(struct sim *sim, const char *what)
 	char text[400] = "";
 	size_t at = 0;
 
-	for (unsigned i = 0; i < sim->node_count && at < sizeof(text); i++) {
+	for (unsigned i = 0; i < sim->node_count; i++) {
 		const struct node *node = sim->nodes[i];
 		const struct list *link;
 
 		if (!node_alive(node))
 			continue;
-		for (link = node->tasks.next; link != &node->tasks && at < sizeof(text); link = link->next) {
+		for (link = node->tasks.next; link != &node->tasks; link = link->next) {
 			const struct task *task = list_entry(link, struct task, owner_link);
 
 			if (strcmp(task->waits_for, "time"))
+				sim_trace(sim, node, "still waits for %s", task->waits_for);
+			if (strcmp(task->waits_for, "time") && at < sizeof(text))
 				at += (size_t)snprintf(text + at, sizeof(text) - at, "; %s waits for %s", node->name,
 				                       task->waits_for);
 		}
