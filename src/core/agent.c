@@ -387,11 +387,14 @@ static void request_release(struct core *core, struct op *op)
 {
 	struct agent_object *object = object_find(core, op->msg.obj);
 	struct msg msg = {.type = MSG_DOWNGRADE, .obj = op->msg.obj};
+	struct fetch *fetch, *after;
 
 	CHECK(object && object->handles);
 	open_uncount(object, op);
 	if (op->msg.mode == PAGE_EXCLUSIVE && !object->writers && object->state == AGENT_OPEN && object->handles) {
 		page_table_each(&object->pages, 0, PAGE_END, downgrade_one, NULL);
+		HASH_ITER(hh, object->fetches, fetch, after)
+		fetch->downgraded = true;
 		send_home(core, object, &msg);
 	}
 	op_finish(core, op, 0, NULL);
@@ -423,6 +426,7 @@ static void fetch_send(struct core *core, struct agent_object *object, struct fe
 
 	fetch->mode = mode;
 	fetch->asked = true;
+	fetch->downgraded = false;
 	fetch->req = (uint32_t)core->next_token++;
 	msg.req = fetch->req;
 	send_home(core, object, &msg);
@@ -663,6 +667,7 @@ static void granted(struct core *core, struct agent_object *object, const struct
 {
 	struct fetch *fetch = fetch_find(object, grant->page);
 	enum page_mode wanted = mode_now(object);
+	enum page_mode mode = (enum page_mode)grant->mode;
 	struct agent_page *entry;
 	struct list *link, *after;
 	bool written = false;
@@ -676,7 +681,9 @@ static void granted(struct core *core, struct agent_object *object, const struct
 	list_for_each_safe(link, after, &fetch->ops)
 		if (list_entry(link, struct op, link)->msg.type == REQ_WRITE)
 			wanted = PAGE_EXCLUSIVE;
-	if (grant->mode < wanted && !(core->breakage & BREAK_NO_OPEN_FLUSH)) {
+	if (fetch->downgraded) /* our DOWNGRADE may have reached the home behind this grant */
+		mode = PAGE_SHARED;
+	if (mode < wanted && !(core->breakage & BREAK_NO_OPEN_FLUSH)) {
 		fetch_send(core, object, fetch, wanted); /* a writable open or a write came in between */
 		return;
 	}
@@ -695,7 +702,7 @@ static void granted(struct core *core, struct agent_object *object, const struct
 			read_answer(core, op, grant);
 		}
 	}
-	entry->mode = grant->mode;
+	entry->mode = (uint8_t)mode;
 	entry->granted_ns = core->now_ns;
 	if (fetch->recalled)
 		recalled(core, object, grant->page, PAGE_INVALID);

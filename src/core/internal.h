@@ -196,6 +196,7 @@ struct fetch {
 	uint32_t req;
 	enum page_mode mode; /* asked for */
 	bool asked;          /* false while its write waits for a larger size only */
+	bool downgraded;     /* DOWNGRADE was sent after its GET: a grant counts as shared, the home may see it so */
 	bool recalled;       /* with BREAK_RECALL_WAITS only */
 	struct list ops;
 	UT_hash_handle hh;
