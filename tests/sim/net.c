@@ -89,9 +89,11 @@ static void packets_lose(struct side *to)
 
 	list_for_each_safe(link, after, &to->packets)
 	{
+		struct packet *packet = list_entry(link, struct packet, link);
+
 		losing = losing || random_permille(&sim->sched, 300);
-		if (losing)
-			packet_free(list_entry(link, struct packet, link));
+		if (losing && !packet->end)
+			packet_free(packet);
 	}
 }
 
@@ -105,8 +107,8 @@ static void side_disconnected(struct side *side)
 	side->open = false;
 	side->node->slots[side->slot] = NULL;
 	packets_drop(side);
-	/* What it sends from now on goes nowhere. */
-	packets_lose(other(side));
+	if (!side->closed)
+		packets_lose(other(side));
 	stream_end(other(side));
 	sim_trace(side->conn->sim, side->node, "slot %u is disconnected from %s", side->slot, other(side)->node->name);
 	node_event(side->node, &event);
