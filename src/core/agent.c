@@ -153,7 +153,7 @@ static void open_grant(struct core *core, struct agent_object *object, struct op
 	object->handles++;
 	object->writers += writable;
 	list_remove(&op->link);
-	if (writable && object->writers == 1 && !object->upgrading && !(core->breakage & BREAK_NO_OPEN_FLUSH)) {
+	if (writable && object->writers == 1 && !(core->breakage & BREAK_NO_OPEN_FLUSH)) {
 		object->upgrading = true;
 		op->msg.cookie = OPEN_COUNTED;
 		list_push_back(&object->opens, &op->link);
@@ -852,6 +852,20 @@ static void grown(struct core *core, struct agent_object *object, struct op *op,
 		fetch_tidy(core, object, page);
 }
 
+/*
+ * A truncate that met a growth is answered with the size that it asked for: from the larger one the kernel might see no
+ * change, and keep what was cut off. The check that follows shows it the size of now.
+ */
+static void setsize_answer(struct core *core, struct op *op, const struct msg *reply)
+{
+	struct msg fields = *reply;
+
+	if (op->msg.type == MSG_SETSIZE && !reply->error && reply->low != NO_LOW &&
+	    op->msg.size < fields.attr.size_bytes)
+		fields.attr.size_bytes = op->msg.size;
+	op_finish(core, op, reply->error, &fields);
+}
+
 void agent_reply(struct core *core, struct op *op, const struct msg *reply)
 {
 	struct agent_object *object = object_find(core, op->msg.obj);
@@ -865,7 +879,7 @@ void agent_reply(struct core *core, struct op *op, const struct msg *reply)
 	if (op->msg.type == REQ_WRITE)
 		grown(core, object, op, reply);
 	else if (reply->low != NO_LOW || !agent_defers_attr(core, op, obj, reply))
-		op_finish(core, op, reply->error, reply);
+		setsize_answer(core, op, reply);
 	if (reply->error)
 		return;
 	object = object_find(core, obj);
@@ -956,6 +970,8 @@ void agent_drop_done(struct core *core, struct agent_object *object, enum drop_g
 		check_done(core, object);
 		return;
 	case DROP_UPGRADE:
+		if (dropping(object, DROP_UPGRADE))
+			return; /* this one was for an open that was killed; pages have come in since */
 		object->upgrading = false;
 		list_for_each_safe(link, after, &object->opens)
 		{
