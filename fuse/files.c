@@ -87,7 +87,7 @@ void files_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	(void)fi;
 	if (ino < INODE_FIXED_END) {
 		inode_fill_fixed(ino, &daemon->mount, &st);
-		fuse_reply_attr(req, &st, OPS_STATIC_SECONDS);
+		fuse_reply_attr(req, &st, S_ISDIR(st.st_mode) ? OPS_STATIC_SECONDS : 0);
 		return;
 	}
 	if (!inode_is_object(ino)) {

@@ -7,6 +7,12 @@
 #define STAT_BLOCK_BYTES 512
 #define NS_PER_SECOND UINT64_C(1000000000)
 
+/*
+ * What a text file says its size is, as in sysfs: it is made when it is opened. From Linux 6.5 on splice() and sendfile()
+ * ask for nothing past the size. It is one block, and small enough, that tail and wc do not take it for the length.
+ */
+#define TEXT_SIZE_BYTES (8u << 10)
+
 static const char *const kind_names[KINDS] = {
 	[KIND_MEMORY] = "memory",
 	[KIND_CONTROL] = "control",
@@ -51,6 +57,13 @@ const char *inode_meta_name(uint64_t ino)
 	return ino < INODE_FIXED_END ? meta_names[ino] : NULL;
 }
 
+static void fill_text(struct stat *st, mode_t mode)
+{
+	st->st_mode = S_IFREG | mode;
+	st->st_size = TEXT_SIZE_BYTES;
+	st->st_blksize = TEXT_SIZE_BYTES;
+}
+
 static struct timespec time_of(uint64_t ns)
 {
 	return (struct timespec){ .tv_sec = (time_t)(ns / NS_PER_SECOND), .tv_nsec = (long)(ns % NS_PER_SECOND) };
@@ -87,7 +100,7 @@ void inode_fill(uint64_t ino, const struct object_attr *attr, struct stat *st)
 		st->st_mode = S_IFREG | (attr->mode & 0222);
 		break;
 	case KIND_STATUS:
-		st->st_mode = S_IFREG | (attr->mode & 0444);
+		fill_text(st, attr->mode & 0444);
 		break;
 	case KINDS:
 		CHECK(!"an inode's kind");
@@ -115,7 +128,7 @@ void inode_fill_fixed(uint64_t ino, const struct inode_mount *mount, struct stat
 		st->st_mode = S_IFDIR | 0500;
 		break;
 	default:
-		st->st_mode = S_IFREG | 0444;
+		fill_text(st, 0444);
 		st->st_nlink = 1;
 		break;
 	}

@@ -34,9 +34,12 @@ void ops_reply_entry(struct daemon *daemon, fuse_req_t req, uint64_t ino, struct
 
 void ops_reply_fixed(struct daemon *daemon, fuse_req_t req, uint64_t ino)
 {
-	struct fuse_entry_param entry = { .ino = ino, .entry_timeout = OPS_STATIC_SECONDS };
+	struct fuse_entry_param entry = { .ino = ino };
 
 	inode_fill_fixed(ino, &daemon->mount, &entry.attr);
+	/* A short read of a text makes the kernel believe in a smaller size, until it asks again. */
+	if (S_ISDIR(entry.attr.st_mode))
+		entry.entry_timeout = OPS_STATIC_SECONDS;
 	fuse_reply_entry(req, &entry);
 }
 
