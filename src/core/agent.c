@@ -656,7 +656,7 @@ static void granted_error(struct core *core, struct agent_object *object, struct
 		if (error == -ERANGE && write && op->msg.flags & WRITE_BACK)
 			op_finish(core, op, 0, NULL);
 		else if (error == -ERANGE && write)
-			request_write(core, op);
+			grow(core, object, op, false); /* also when the smaller size is not known here yet */
 		else
 			op_finish(core, op, error == -ERANGE ? -EIO : error, NULL);
 	}
