@@ -25,6 +25,7 @@
 #define FAILURES_MAX 20
 #define BATCH 16
 #define PROGRESS_S 10
+#define SEED_MAX_S 60 /* a core that does not come out of a step is a failure too */
 
 struct failure {
 	uint64_t seed;
@@ -94,6 +95,7 @@ static void job_run(const struct arguments *arguments, struct shared *shared, un
 				exit(0);
 			}
 			shared->current[job] = seed;
+			alarm(SEED_MAX_S);
 			if (!sim_run(sim, seed, &arguments->options)) {
 				note_failure(shared, seed, sim->why);
 				if (arguments->expect_failure)
