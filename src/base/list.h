@@ -46,4 +46,15 @@ static inline void list_remove(struct list *link)
 	list_init(link);
 }
 
+/* Puts all of `from` behind what is in `to`, in order; `from` is empty then. */
+static inline void list_move_all(struct list *from, struct list *to)
+{
+	while (!list_empty(from)) {
+		struct list *link = from->next;
+
+		list_remove(link);
+		list_push_back(to, link);
+	}
+}
+
 #endif

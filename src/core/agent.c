@@ -641,11 +641,7 @@ static void granted_error(struct core *core, struct agent_object *object, struct
 	struct list *link, *after;
 
 	list_init(&ops);
-	list_for_each_safe(link, after, &fetch->ops)
-	{
-		list_remove(link);
-		list_push_back(&ops, link);
-	}
+	list_move_all(&fetch->ops, &ops);
 	fetch->asked = false;
 	list_for_each_safe(link, after, &ops)
 	{
@@ -939,11 +935,7 @@ static void growers_go_on(struct core *core, struct agent_object *object)
 	if (dropping(object, DROP_SIZED))
 		return;
 	list_init(&waiting);
-	list_for_each_safe(link, after, &object->growers)
-	{
-		list_remove(link);
-		list_push_back(&waiting, link);
-	}
+	list_move_all(&object->growers, &waiting);
 	list_for_each_safe(link, after, &waiting)
 	{
 		uint64_t page = list_entry(link, struct op, link)->msg.page;

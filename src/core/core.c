@@ -215,7 +215,7 @@ struct op *op_new(struct core *core, uint64_t token, const struct msg *msg)
 	return op;
 }
 
-struct op *op_find(struct core *core, uint32_t req)
+static struct op *op_find(struct core *core, uint32_t req)
 {
 	uint32_t index = req & ((1u << OP_INDEX_BITS) - 1);
 	struct op *op = index < core->ops_room ? core->ops[index] : NULL;

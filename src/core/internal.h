@@ -332,7 +332,6 @@ static inline struct payload payload_bytes(const void *bytes, size_t length)
 struct op *op_new(struct core *core, uint64_t token, const struct msg *msg);
 /* Copies the request's payload, for an op that outlives the step. */
 void op_keep_payload(struct op *op);
-struct op *op_find(struct core *core, uint32_t req);
 /* Answers the program, if it still waits, and frees the op. `fields` may be NULL. */
 void op_finish(struct core *core, struct op *op, int error, const struct msg *fields);
 /* Sends `msg` with the op's req; the op then waits for the MSG_REPLY. Fails it with -EIO if there is no session. */

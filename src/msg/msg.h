@@ -22,7 +22,7 @@ enum page_mode { PAGE_INVALID = 0, PAGE_SHARED = 1, PAGE_EXCLUSIVE = 2 };
 enum msg_type {
 	/* Sessions. */
 	MSG_HELLO = 1, /* number (0: new), cluster (0: any), payload "NAME\0ADDRESS\0" */
-	MSG_WELCOME,   /* number: the answerer's, size: the receiver's own, low: the directory's, cluster, epoch,
+	MSG_WELCOME,   /* number: the answerer's, size: the receiver's own, low: the directory's, cluster, cookie: the epoch,
 	                  payload "NAME\0DIRECTORY_ADDRESS\0" and a "NUMBER NAME ADDRESS\n" for each other member */
 	MSG_REFUSED,   /* payload: the reason, one line; the sender closes */
 	MSG_PING,
