@@ -288,8 +288,9 @@ typedef struct {
 int rsm_get_controller(char *name, rsmapi_controller_handle_t *controller);
 
 /*
- * Fills in *attr: what the node gives is its mount's size= option, 0 to 2 exabytes of address space may be imported.
- * RSMERR_BAD_CTLR_HNDL; RSMERR_BAD_ADDR: `attr` is NULL; RSMERR_CTLR_NOT_PRESENT: the daemon is dead.
+ * Fills in *attr. What may be exported is what the mount's size= option lets the node give, used or not; what may be
+ * imported is bounded by the process's addresses and descriptors only. RSMERR_BAD_CTLR_HNDL; RSMERR_BAD_ADDR: `attr` is
+ * NULL; RSMERR_CTLR_NOT_PRESENT: the daemon is dead.
  */
 int rsm_get_controller_attr(rsmapi_controller_handle_t chdl, rsmapi_controller_attr_t *attr);
 

@@ -51,7 +51,8 @@ static bool line_is_mount(char *line, char **where)
 	return type && strcmp(type, MOUNT_TYPE) == 0;
 }
 
-static int table_search(FILE *table, char *path, size_t path_bytes)
+/* The mount point of the mount of ours that so many others precede. */
+static int table_search(FILE *table, unsigned others, char *path, size_t path_bytes)
 {
 	char *line = NULL;
 	size_t line_bytes = 0;
@@ -59,7 +60,7 @@ static int table_search(FILE *table, char *path, size_t path_bytes)
 	int error = -ENOENT;
 
 	while (error == -ENOENT && getline(&line, &line_bytes, table) >= 0) {
-		if (!line_is_mount(line, &where))
+		if (!line_is_mount(line, &where) || others-- > 0)
 			continue;
 		octal_decode(where);
 		error = -ENAMETOOLONG;
@@ -72,13 +73,16 @@ static int table_search(FILE *table, char *path, size_t path_bytes)
 	return error;
 }
 
-int netmem_mount_find(const char *table, char *path, size_t path_bytes)
+/* `index` counts from 0, in the order in which mounts are preferred. */
+static int mount_find(const char *table, unsigned index, char *path, size_t path_bytes)
 {
 	const char *set = secure_getenv("NETMEM_MOUNT");
 	FILE *stream;
 	int error;
 
 	if (set && *set) {
+		if (index > 0)
+			return -ENOENT;
 		if (strlen(set) >= path_bytes)
 			return -ENAMETOOLONG;
 		strcpy(path, set);
@@ -87,9 +91,14 @@ int netmem_mount_find(const char *table, char *path, size_t path_bytes)
 	stream = fopen(table, "re");
 	if (!stream)
 		return -errno;
-	error = table_search(stream, path, path_bytes);
+	error = table_search(stream, index, path, path_bytes);
 	fclose(stream);
 	return error;
+}
+
+int netmem_mount_find(const char *table, char *path, size_t path_bytes)
+{
+	return mount_find(table, 0, path, path_bytes);
 }
 
 /* Only the root of a mount has the node's status below it. */
@@ -105,29 +114,33 @@ static int root_verify(int mount)
 	return error == -ENOENT || error == -ENOTDIR ? -EINVAL : error;
 }
 
-static int default_open(void)
+/* Closes what is not a mount. */
+static int mount_verified(int mount)
+{
+	int error = mount < 0 ? mount : root_verify(mount);
+
+	if (error && mount >= 0)
+		close(mount);
+	return error ? error : mount;
+}
+
+int netmem_mount_open_nth(unsigned index)
 {
 	char path[PATH_MAX];
-	int error = netmem_mount_find(MOUNT_TABLE, path, sizeof path);
+	int error = mount_find(MOUNT_TABLE, index, path, sizeof path);
 
-	return error ? error : netmem_file_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY);
+	return error ? error : mount_verified(netmem_file_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY));
 }
 
 int netmem_mount_open(int server)
 {
 	int mount;
-	int error;
 
-	if (server != MOUNT_DEFAULT && server <= 0)
-		return -EINVAL;
-	mount = server == MOUNT_DEFAULT ? default_open() : netmem_file_dup(server);
-	if (mount < 0)
-		return mount;
-	error = root_verify(mount);
-	if (!error)
-		return mount;
-	close(mount);
-	return server == MOUNT_DEFAULT && error == -EINVAL ? -ENOENT : error;
+	if (server == MOUNT_DEFAULT) {
+		mount = netmem_mount_open_nth(0);
+		return mount == -EINVAL ? -ENOENT : mount;
+	}
+	return server <= 0 ? -EINVAL : mount_verified(netmem_file_dup(server));
 }
 
 int netmem_mount_node(int mount, char node[MOUNT_NODE_NAME_BYTES])

@@ -32,6 +32,12 @@ int netmem_mount_find(const char *table, char *path, size_t path_bytes);
  */
 int netmem_mount_open(int server);
 
+/*
+ * The same of all mounts, one after the other: number 0 is the default, and $NETMEM_MOUNT is the only one if it is set.
+ * -ENOENT: there are no more, or, of $NETMEM_MOUNT, no such directory. Another errno: that one cannot be used.
+ */
+int netmem_mount_open_nth(unsigned index);
+
 /* The node's name, as in `mount`'s status. */
 int netmem_mount_node(int mount, char node[MOUNT_NODE_NAME_BYTES]);
 

@@ -44,7 +44,8 @@ struct rsm_controller {
 
 /* The part of a segment that both kinds have: what signals need. */
 struct rsm_segment {
-	enum rsm_magic magic;    /* RSM_MAGIC_EXPORT or RSM_MAGIC_IMPORT */
+	/* RSM_MAGIC_EXPORT or RSM_MAGIC_IMPORT; another value once the handle is given up. Changed with the lock held */
+	_Atomic enum rsm_magic magic;
 	pthread_mutex_t lock;    /* of all that changes; never held while waiting for a signal */
 	struct rsm_controller *controller;
 	/*
@@ -54,22 +55,29 @@ struct rsm_segment {
 	 */
 	int signal;
 	unsigned pollfds;        /* rsm_memseg_get_pollfd() not released */
+	unsigned waiters;        /* threads in rsm_intr_signal_wait(); `signal` must not be closed: RSMERR_POLLFD_IN_USE */
 	struct rsm_segment *next; /* of all segments of the process, for wait_pollfd */
 };
 
 struct rsm_import {
 	struct rsm_segment segment;
+	rsm_node_id_t node;      /* the exporter's */
 	int memory;              /* descriptor */
+	int watch;               /* epoll descriptor, ready when the import is cut off */
 	rsm_permission_t perm;   /* as connected */
 	size_t length;           /* of the segment, in bytes */
 	bool swapped;            /* the exporter's byte order is not ours */
 	rsm_barrier_mode_t mode;
+	const void *barrier;     /* initialised last, for the implicit mode; NULL: none, or destroyed */
 	char *window;            /* the handle's own mapping of the whole segment; NULL until a sized get or put */
 	char *address;           /* the program's mapping; NULL: none */
 	size_t mapped_offset;
 	size_t mapped_length;
+	unsigned users;          /* calls between rsm_import_enter() and rsm_import_leave() */
+	pthread_cond_t idle;     /* users is 0 */
 	_Atomic bool aborted;    /* cut off; for good */
-	_Atomic unsigned faults; /* accesses that failed, by the guard */
+	_Atomic bool failed;     /* the guard has put other memory in the place of a mapping */
+	_Atomic unsigned faults; /* accesses that failed, and repairs after them */
 };
 
 /* rsm_controller.c: counts one more segment of a controller. NULL: not a controller, or its handles are released. */
@@ -78,16 +86,49 @@ void rsm_controller_release(struct rsm_controller *controller);
 /* Whether the node is a member that is up now. */
 bool rsm_controller_reaches(const struct rsm_controller *controller, rsm_node_id_t node);
 
+/* A line of .netmem/nodes. */
+struct rsm_node {
+	rsm_node_id_t number;
+	bool self;
+	bool up;
+};
+
+/* Takes the next line off *text, which is the file or what is left of it. Whether there was one. */
+bool rsm_node_next(char **text, struct rsm_node *node);
+
+/* What the controller of that node's mount is called, on all nodes. */
+void rsm_controller_name(rsm_node_id_t node, char name[MAXNAMELEN]);
+
+/*
+ * What is known of a mount: everything but the counts. `mount` is borrowed. Loopback: no, and the name is that of the
+ * node. 0 or a negative errno.
+ */
+int rsm_controller_describe(int mount, struct rsm_controller *controller);
+
+/* rsm_get_controller_attr() of what is held already. */
+int rsm_controller_attributes(const struct rsm_controller *controller, rsmapi_controller_attr_t *attr);
+
 /* rsm_signal.c: segments that programs may wait for; initialised with magic and controller set. */
 void rsm_segment_add(struct rsm_segment *segment);
 void rsm_segment_remove(struct rsm_segment *segment);
+/* The segment behind a handle of either kind, locked. NULL: not one. */
+struct rsm_segment *rsm_segment_lock(void *handle);
 
-/* rsm_guard.c: from now on, faults in the range belong to the import. 0 or RSMERR_INSUFFICIENT_MEM. */
-int rsm_guard_add(struct rsm_import *import, void *address, size_t length);
-void rsm_guard_remove(struct rsm_import *import, void *address);
+/* rsm_import.c: the import behind a handle, which stays connected until the call to leave. NULL: not one. */
+struct rsm_import *rsm_import_enter(rsm_memseg_import_handle_t handle);
+void rsm_import_leave(struct rsm_import *import);
 
-/* rsm_barrier.c: what closing a barrier finds: RSM_SUCCESS, RSMERR_CONN_ABORTED or RSMERR_BARRIER_FAILURE. */
-int rsm_import_complete(struct rsm_import *import, bool wrote, unsigned faults_before);
+/*
+ * rsm_guard.c: faults in the import's mapping, made with that protection and offset, are the guard's from now on, until
+ * it is removed, which has to be before it is unmapped. 0 or RSMERR_INSUFFICIENT_MEM.
+ */
+int rsm_guard_add(struct rsm_import *import, char *address, size_t length, int protection, off_t offset);
+void rsm_guard_remove(char *address);
+/* Maps the segment again wherever the guard has put other memory in its place. True: it had. */
+bool rsm_guard_repair(struct rsm_import *import);
+
+/* rsm_barrier.c: RSM_SUCCESS, RSMERR_CONN_ABORTED, or RSMERR_BARRIER_FAILURE if anything failed since `faults` was read. */
+int rsm_import_verdict(struct rsm_import *import, unsigned faults);
 
 /* rsm_move.c, see there. */
 
