@@ -6,6 +6,8 @@
  *   rsm_segmentid.c   ranges of segment ids reserved for applications
  *   rsm_export.c      export segments: create, publish, rebind, destroy; what a fork leaves
  *   rsm_move.c        puts other memory under a range of addresses while the program's threads go on
+ *   rsm_object.c      the object that carries an export segment
+ *   rsm_chain.c       signals of the system that are the program's
  *   rsm_import.c      import segments: connect, map, unmap, disconnect
  *   rsm_transfer.c    get and put, also scattered
  *   rsm_barrier.c     barriers: when what was stored has arrived, and whether it did
@@ -18,6 +20,7 @@
 #include <rsmapi.h>
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/types.h>
@@ -27,6 +30,7 @@ enum rsm_magic {
 	RSM_MAGIC_CONTROLLER = 0x52534d43,
 	RSM_MAGIC_EXPORT = 0x52534d45,
 	RSM_MAGIC_IMPORT = 0x52534d49,
+	RSM_MAGIC_DISCONNECTED = 0x52534d44, /* was an import */
 	RSM_MAGIC_LOCALMEMORY = 0x52534d4c
 };
 
@@ -76,8 +80,8 @@ struct rsm_import {
 	unsigned users;          /* calls between rsm_import_enter() and rsm_import_leave() */
 	pthread_cond_t idle;     /* users is 0 */
 	_Atomic bool aborted;    /* cut off; for good */
-	_Atomic bool failed;     /* the guard has put other memory in the place of a mapping */
-	_Atomic unsigned faults; /* accesses that failed, and repairs after them */
+	_Atomic unsigned failed; /* mappings in whose place the guard has put other memory */
+	_Atomic uint16_t faults; /* accesses that failed, and repairs after them; a barrier keeps what it was */
 };
 
 /* rsm_controller.c: counts one more segment of a controller. NULL: not a controller, or its handles are released. */
@@ -114,23 +118,36 @@ void rsm_segment_remove(struct rsm_segment *segment);
 /* The segment behind a handle of either kind, locked. NULL: not one. */
 struct rsm_segment *rsm_segment_lock(void *handle);
 
-/* rsm_import.c: the import behind a handle, which stays connected until the call to leave. NULL: not one. */
-struct rsm_import *rsm_import_enter(rsm_memseg_import_handle_t handle);
+/* rsm_import.c: the import behind a handle, locked. NULL: not one. */
+struct rsm_import *rsm_import_lock(rsm_memseg_import_handle_t handle);
+void rsm_import_unlock(struct rsm_import *import);
+/* Unlocks it too, but it stays connected until the call to leave. */
+void rsm_import_enter(struct rsm_import *import);
 void rsm_import_leave(struct rsm_import *import);
+/* All of the segment, for the library's own loads and stores. Called with the lock. NULL: it cannot be mapped. */
+char *rsm_import_window(struct rsm_import *import);
 
 /*
  * rsm_guard.c: faults in the import's mapping, made with that protection and offset, are the guard's from now on, until
  * it is removed, which has to be before it is unmapped. 0 or RSMERR_INSUFFICIENT_MEM.
  */
 int rsm_guard_add(struct rsm_import *import, char *address, size_t length, int protection, off_t offset);
-void rsm_guard_remove(char *address);
-/* Maps the segment again wherever the guard has put other memory in its place. True: it had. */
-bool rsm_guard_repair(struct rsm_import *import);
+void rsm_guard_remove(struct rsm_import *import, const char *address);
+/* Maps the segment again wherever the guard has put other memory in its place. */
+void rsm_guard_repair(struct rsm_import *import);
+/* Whether any of the range is in a mapping of an import. */
+bool rsm_guard_overlaps(const char *address, size_t length);
 
 /* rsm_barrier.c: RSM_SUCCESS, RSMERR_CONN_ABORTED, or RSMERR_BARRIER_FAILURE if anything failed since `faults` was read. */
-int rsm_import_verdict(struct rsm_import *import, unsigned faults);
+int rsm_import_verdict(struct rsm_import *import, uint16_t faults);
 
-/* rsm_move.c, see there. */
+/* rsm_move.h and rsm_object.h: see there. */
+
+/*
+ * rsm_chain.c: for a handler of the library, with all signals blocked, that was called for what is not its own. `program`
+ * is the action that the handler has replaced; with SA_RESETHAND it is changed as the kernel does. May not return.
+ */
+void rsm_chain(struct sigaction *program, int number, siginfo_t *info, void *context);
 
 /* rsm_controller.c: RSMERR_* for a negative errno of using files of the mount, where no call says it more exactly. */
 int rsm_error(int error);
