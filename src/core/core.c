@@ -407,6 +407,14 @@ static void request(struct core *core, uint64_t token, const struct msg *msg)
 	case REQ_INFO:
 		info(core, op);
 		break;
+	case REQ_END_OPEN:
+	case REQ_END_CLOSE:
+	case REQ_END_READ:
+	case REQ_END_POST:
+	case REQ_END_OWN:
+	case REQ_END_POLL:
+		op_finish(core, op, -ENOSYS, NULL);
+		break;
 	default:
 		agent_request(core, op);
 		break;
