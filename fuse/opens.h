@@ -29,6 +29,7 @@ struct handle {
 	uint64_t obj;  /* 0: not of an object */
 	enum page_mode mode; /* as in the REQ_OPEN */
 	bool opened;   /* the core counts it */
+	int flags;     /* of open(), for files of an object */
 	pid_t pid;     /* who opened it */
 
 	/* HANDLE_TEXT; HANDLE_DIR: records of a MSG_LIST. */

@@ -65,12 +65,16 @@ int ops_opened(struct request *request, const struct msg *reply)
 	return opens_add(daemon->opens, handle, &reply->attr);
 }
 
-void ops_reply_open(struct request *request, const struct fuse_file_info *how)
+int ops_answer_open(fuse_req_t req, struct handle *handle, unsigned flags)
 {
-	struct fuse_file_info fi = *how;
+	struct fuse_open_out out = { .fh = (uintptr_t)handle, .open_flags = flags };
 
-	fi.fh = (uintptr_t)request->handle;
-	if (fuse_reply_open(request->fuse, &fi)) /* nobody will release it */
+	return fuse_reply_buf(req, (const char *)&out, sizeof(out));
+}
+
+void ops_reply_open(struct request *request, unsigned flags)
+{
+	if (ops_answer_open(request->fuse, request->handle, flags)) /* nobody will release it */
 		ops_close(request->daemon, NULL, request->handle);
 	request_free(request);
 }

@@ -40,8 +40,11 @@ void ops_open_object(struct request *request);
 /* Notes that the core has opened the handle. 0, or a negative errno, and the handle is as it was. */
 int ops_opened(struct request *request, const struct msg *reply);
 
+/* Answers with a new handle; `flags` are the kernel's FOPEN_*, of which libfuse knows some only. 0 or a negative errno. */
+int ops_answer_open(fuse_req_t req, struct handle *handle, unsigned flags);
+
 /* Answers with the handle, or closes it again if the program has gone. Frees the request. */
-void ops_reply_open(struct request *request, const struct fuse_file_info *how);
+void ops_reply_open(struct request *request, unsigned flags);
 
 /* Answers with an error, and closes the handle. Frees the request. */
 void ops_refuse_open(struct request *request, int error);

@@ -329,8 +329,6 @@ void tree_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t
 
 /* --- directories that are open -------------------------------------------------------------------------------------- */
 
-static const struct fuse_file_info plain_open;
-
 static void opendir_done(struct request *request, const struct msg *reply)
 {
 	int error = ops_opened(request, reply);
@@ -338,7 +336,7 @@ static void opendir_done(struct request *request, const struct msg *reply)
 	if (error)
 		ops_refuse_open(request, gone_is_enoent(error));
 	else
-		ops_reply_open(request, &plain_open);
+		ops_reply_open(request, 0);
 }
 
 void tree_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -356,7 +354,7 @@ void tree_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		return;
 	}
 	if (!inode_is_object(ino)) {
-		ops_reply_open(request, &plain_open);
+		ops_reply_open(request, 0);
 		return;
 	}
 	request->handle->obj = inode_object(ino);
