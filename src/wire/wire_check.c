@@ -102,6 +102,8 @@ static int check_type(const struct msg *msg, const char **why)
 		return refuse(why, -EBADMSG, "no pages");
 	if (msg->type == MSG_GET && msg->mode == PAGE_INVALID)
 		return refuse(why, -EBADMSG, "no mode asked for");
+	if (msg->type == MSG_SIGNAL && msg->number == 0)
+		return refuse(why, -EBADMSG, "signal from nobody");
 	if (msg->type == MSG_WELCOME && (msg->number == 0 || msg->cluster == 0))
 		return refuse(why, -EBADMSG, "welcome from nobody");
 	if (msg->type == MSG_WELCOME && (msg->size > NODE_NUMBER_MAX || msg->low > NODE_NUMBER_MAX))
