@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/statvfs.h>
 #include <time.h>
@@ -124,7 +125,7 @@ static void set_attr_done(struct request *request, const struct msg *reply)
 }
 
 /*
- * Mode and owner are the object's. Those of control and status follow from them; to set them alone changes nothing, so
+ * Mode and owner are the object's. Those of control, status and signal follow from them; to set them alone changes nothing, so
  * that chmod -R does what it does to the directory and to memory.
  */
 static unsigned setattr_flags(enum inode_kind kind, int to_set)
@@ -158,7 +159,7 @@ void files_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set
 		return;
 	}
 	if (kind != KIND_MEMORY)
-		to_set &= ~FUSE_SET_ATTR_SIZE; /* of control: a shell's > */
+		to_set &= ~FUSE_SET_ATTR_SIZE; /* of control and signal: a shell's > */
 	request = attr_request(req, ino);
 	if (!request)
 		return;
@@ -315,6 +316,9 @@ void files_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		else
 			open_object(req, ino, fi->flags, HANDLE_TEXT, status_opened);
 		return;
+	case KIND_SIGNAL:
+		open_object(req, ino, fi->flags, HANDLE_SIGNAL, signal_opened);
+		return;
 	default:
 		fuse_reply_err(req, EISDIR);
 	}
@@ -399,6 +403,9 @@ void files_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struc
 	case HANDLE_TEXT:
 		read_text(req, handle, size, offset);
 		return;
+	case HANDLE_SIGNAL:
+		signal_read(req, handle, size, offset, fi->flags);
+		return;
 	case HANDLE_DIR:
 		fuse_reply_err(req, EISDIR);
 		return;
@@ -477,6 +484,8 @@ void files_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t size,
 		write_memory(req, obj, bytes, size, offset, fi);
 	else if (inode_is_object(ino) && inode_kind(ino) == KIND_CONTROL)
 		write_control(req, obj, bytes, size);
+	else if (inode_is_object(ino) && inode_kind(ino) == KIND_SIGNAL)
+		signal_write(req, ops_handle(fi), bytes, size);
 	else
 		fuse_reply_err(req, EBADF);
 }
@@ -498,11 +507,13 @@ static void sync_memory(fuse_req_t req, uint64_t obj)
 /* The kernel has written back what is dirty before it asks. */
 void files_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	const struct handle *handle = ops_handle(fi);
+	struct handle *handle = ops_handle(fi);
 
 	(void)ino;
 	if (handle->kind == HANDLE_MEMORY && handle->mode == PAGE_EXCLUSIVE)
 		sync_memory(req, handle->obj);
+	else if (handle->kind == HANDLE_SIGNAL)
+		signal_flush(req, handle);
 	else
 		fuse_reply_err(req, 0);
 }
@@ -516,4 +527,19 @@ void files_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_
 		sync_memory(req, handle->obj);
 	else
 		fuse_reply_err(req, 0);
+}
+
+/* All but a signal file can always be read and written. */
+void files_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct fuse_pollhandle *poll)
+{
+	struct handle *handle = ops_handle(fi);
+
+	(void)ino;
+	if (handle->kind == HANDLE_SIGNAL) {
+		signal_poll(req, handle, poll);
+		return;
+	}
+	if (poll)
+		fuse_pollhandle_destroy(poll);
+	fuse_reply_poll(req, POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM);
 }

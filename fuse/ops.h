@@ -85,6 +85,18 @@ void files_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void files_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi);
 void files_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void files_statfs(fuse_req_t req, fuse_ino_t ino);
+void files_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct fuse_pollhandle *poll);
+
+/* signal.c: the signal files. What files.c hands on, for a HANDLE_SIGNAL. */
+void signal_opened(struct request *request, const struct msg *reply);
+void signal_read(fuse_req_t req, const struct handle *handle, size_t size, off_t offset, int flags);
+void signal_write(fuse_req_t req, struct handle *handle, const char *bytes, size_t size);
+void signal_flush(fuse_req_t req, struct handle *handle);
+/* Takes `poll`, which may be NULL. */
+void signal_poll(fuse_req_t req, struct handle *handle, struct fuse_pollhandle *poll);
+
+/* The driver's wake(): whoever polls this end asks again. */
+void signal_wake(struct daemon *daemon, uint64_t end);
 
 /* meta.c: the texts of .netmem. Opens one; the snapshot is taken when the core has answered. */
 void meta_open(fuse_req_t req, fuse_ino_t ino);

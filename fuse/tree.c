@@ -406,7 +406,8 @@ static void list_object(struct listing *listing, uint64_t obj)
 	list_entry_at(listing, 2, "..", INODE_ROOT, S_IFDIR);
 	list_entry_at(listing, 3, inode_kind_name(KIND_CONTROL), inode_of(obj, KIND_CONTROL), S_IFREG);
 	list_entry_at(listing, 4, inode_kind_name(KIND_STATUS), inode_of(obj, KIND_STATUS), S_IFREG);
-	list_entry_at(listing, 5, inode_kind_name(KIND_MEMORY), inode_of(obj, KIND_MEMORY), S_IFREG);
+	list_entry_at(listing, 5, inode_kind_name(KIND_SIGNAL), inode_of(obj, KIND_SIGNAL), S_IFREG);
+	list_entry_at(listing, 6, inode_kind_name(KIND_MEMORY), inode_of(obj, KIND_MEMORY), S_IFREG);
 }
 
 static void list_meta(struct listing *listing)
