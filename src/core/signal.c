@@ -141,6 +141,8 @@ void signal_reply(struct core *core, struct op *op, const struct msg *reply)
 
 	if (end && op->msg.type == REQ_END_OWN)
 		end->owns = reply->error ? OWNS_NOT : OWNS;
+	if (end && end->owns == OWNS)
+		end->object->attr.mode |= OBJECT_OWNED;
 	op_finish(core, op, reply->error, NULL);
 }
 
