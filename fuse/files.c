@@ -125,8 +125,8 @@ static void set_attr_done(struct request *request, const struct msg *reply)
 }
 
 /*
- * Mode and owner are the object's. Those of control, status and signal follow from them; to set them alone changes nothing, so
- * that chmod -R does what it does to the directory and to memory.
+ * Mode and owner are the object's. Those of control, status and signal follow from them; to set them alone changes
+ * nothing, so that chmod -R does what it does to the directory and to memory.
  */
 static unsigned setattr_flags(enum inode_kind kind, int to_set)
 {
@@ -220,8 +220,8 @@ static void memory_opened(struct request *request, const struct msg *reply)
 }
 
 /*
- * Past its cache the kernel hands a text on in two parts if it lies across two pages of the program's memory. Through the
- * cache it comes in one, as long as it lies in one page of the file; in a stream each begins at 0, but for O_APPEND.
+ * Past its cache the kernel hands a text on in two parts if it lies across two pages of the program's memory. Through
+ * the cache it comes in one, as long as it lies in one page of the file; in a stream each begins at 0, but for O_APPEND.
  */
 static void control_opened(struct request *request, const struct msg *reply)
 {

@@ -40,7 +40,7 @@ void ops_open_object(struct request *request);
 /* Notes that the core has opened the handle. 0, or a negative errno, and the handle is as it was. */
 int ops_opened(struct request *request, const struct msg *reply);
 
-/* Answers with a new handle; `flags` are the kernel's FOPEN_*, of which libfuse knows some only. 0 or a negative errno. */
+/* Answers with a new handle; `flags` are the kernel's FOPEN_*, not all of which libfuse knows. 0 or a negative errno. */
 int ops_answer_open(fuse_req_t req, struct handle *handle, unsigned flags);
 
 /* Answers with the handle, or closes it again if the program has gone. Frees the request. */

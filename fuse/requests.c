@@ -3,9 +3,9 @@
  *
  * A signal to a program that waits for us arrives as FUSE_INTERRUPT, and only once. Most signals must change nothing:
  * were a page fault to fail because a timer went off, the program would die of SIGBUS. So a request, unless it says
- * otherwise, is interrupted only when its thread is dying: SIGKILL is pending, which the kernel also sets for every other deadly signal, or the thread is
- * gone. A request that was interrupted for anything less is looked at again from time to time, since a later SIGKILL is
- * not reported.
+ * otherwise, is interrupted only when its thread is dying: SIGKILL is pending, which the kernel also sets for every other
+ * deadly signal, or the thread is gone. A request that was interrupted for anything less is looked at again from time to
+ * time, since a later SIGKILL is not reported.
  */
 #include "fuse/requests.h"
 

@@ -1,6 +1,6 @@
 /*
- * owner CASE MOUNT MOUNT MOUNT: objects whose life is tied to a program: how they end, what is fixed meanwhile, and their
- * access lists.
+ * owner CASE MOUNT MOUNT MOUNT: objects whose life is tied to a program: how they end, what is fixed meanwhile, and
+ * their access lists.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -283,22 +283,23 @@ static void case_descriptors(const char **mounts)
 
 static void case_size(const char **mounts)
 {
+	const off_t size = (off_t)PAGES * TEST_PAGE_BYTES;
 	char path[TEST_PATH_BYTES];
 	struct stat st;
 	int end;
 
-	object_create(mounts[0], NAME, (uint64_t)PAGES * TEST_PAGE_BYTES);
+	object_create(mounts[0], NAME, (uint64_t)size);
 	end = own(mounts[1]);
 	for (unsigned m = 0; m < MOUNTS; m++) {
 		int fd = open_file(mounts[m], "memory", O_RDWR);
 
 		path_of(path, mounts[m], "memory");
 		expect(EPERM, result_of(truncate(path, 0)), "truncate()", mounts[m]);
-		expect(EPERM, result_of(ftruncate(fd, (off_t)(PAGES + 1) * TEST_PAGE_BYTES)), "ftruncate()", mounts[m]);
-		expect(EPERM, result_of((int)pwrite(fd, "x", 1, (off_t)PAGES * TEST_PAGE_BYTES)), "a growing write", mounts[m]);
-		expect(0, result_of((int)pwrite(fd, "x", 1, (off_t)PAGES * TEST_PAGE_BYTES - 1)), "the last byte", mounts[m]);
+		expect(EPERM, result_of(ftruncate(fd, size + TEST_PAGE_BYTES)), "ftruncate()", mounts[m]);
+		expect(EPERM, result_of((int)pwrite(fd, "x", 1, size)), "a growing write", mounts[m]);
+		expect(0, result_of((int)pwrite(fd, "x", 1, size - 1)), "the last byte", mounts[m]);
 		expect_open(EPERM, mounts[m], "memory", O_RDWR | O_TRUNC);
-		if (fstat(fd, &st) != 0 || st.st_size != (off_t)PAGES * TEST_PAGE_BYTES)
+		if (fstat(fd, &st) != 0 || st.st_size != size)
 			test_fail("the size is %jd", (intmax_t)st.st_size);
 		close(fd);
 	}
@@ -439,8 +440,8 @@ static void case_lists(const char **mounts)
 {
 	static const char *const refused[] = {
 		"access", "access 2", "access 2=", "access =600", "access 2=999", "access x=600", "access 2=600x",
-		"access 2=667", "access 2=1666", "access -2=600", "access 2=600 2=400", "access all 2=600", "access 2=600 all",
-		"access 2=600,3=600", "access 2 =600", "access 70000=600", "accessall",
+		"access 2=667", "access 2=1666", "access -2=600", "access 2=600 2=400", "access all 2=600",
+		"access 2=600 all", "access 2=600,3=600", "access 2 =600", "access 70000=600", "accessall",
 	};
 	char list[1100] = "access";
 	int end;

@@ -201,8 +201,8 @@ static char *across(size_t before)
 static void case_texts(const char **mounts)
 {
 	static const char *const refused[] = {
-		"nonsense\n", "own once\n", "owner twice\n", "all once more\n", "owner users\n", "once\n", "owners\n", "ownerxyonce\n",
-		"Owner\n",
+		"nonsense\n", "own once\n", "owner twice\n", "all once more\n", "owner users\n", "once\n", "owners\n",
+		"ownerxyonce\n", "Owner\n",
 		"owner                                                                         \n",
 	};
 	static const char line[] = "owner once\n";

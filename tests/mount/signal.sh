@@ -168,12 +168,18 @@ test_signal_pause() {
 	exec 4<&-
 }
 
-# Programs that wait cost nothing.
-test_signal_idle() {
-	start 3
+# Programs in the background that wait on each node, by read() and by poll().
+wait_for_signals() {
+	: >"$TEST_DIR/held"
 	"$NETMEM_TESTS/signal" hold "$C/1" "$C/2" "$C/3" >"$TEST_DIR/held" &
 	holder=$!
 	eventually 10 grep -q held "$TEST_DIR/held"
+}
+
+# Programs that wait cost nothing.
+test_signal_idle() {
+	start 3
+	wait_for_signals
 	sleep 0.5
 	before=$(cpu_us)
 	sleep 3
