@@ -123,7 +123,7 @@ static enum page_mode mode_now(const struct agent_object *object)
 /* In an open's msg.cookie: how far it is. */
 enum {
 	OPEN_NEW,
-	OPEN_ASKED,  /* its home is asked whether this node may open the memory */
+	OPEN_ASKED,  /* its home is asked, see open_try() */
 	OPEN_COUNTED /* its handle is counted, it waits for the upgrade */
 };
 
@@ -176,12 +176,15 @@ static void open_grant(struct core *core, struct agent_object *object, struct op
 	open_answer(core, object, op);
 }
 
-/* Of an object that is owned, each open of the memory is asked for: there may be an access list. */
+/*
+ * The home is asked for each open of an owned object's memory, because there may be an access list; and for each end,
+ * so that it gets no signal that was posted before.
+ */
 static void open_try(struct core *core, struct agent_object *object, struct op *op)
 {
 	struct msg msg = {.type = MSG_OPEN, .obj = object->obj, .mode = op->msg.mode};
 
-	if (op->msg.mode == PAGE_INVALID || !(object->attr.mode & OBJECT_OWNED)) {
+	if (op->msg.type != REQ_END_OPEN && (op->msg.mode == PAGE_INVALID || !(object->attr.mode & OBJECT_OWNED))) {
 		open_grant(core, object, op);
 		return;
 	}
@@ -918,7 +921,7 @@ void agent_reply(struct core *core, struct op *op, const struct msg *reply)
 	uint64_t obj = op->msg.obj;
 	struct msg answer = *reply;
 
-	if (op->msg.type == REQ_OPEN && op->msg.cookie == OPEN_ASKED) {
+	if (op->msg.cookie == OPEN_ASKED && (op->msg.type == REQ_OPEN || op->msg.type == REQ_END_OPEN)) {
 		open_replied(core, object, op, reply);
 		return;
 	}

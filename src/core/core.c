@@ -336,7 +336,7 @@ static void make_object(struct core *core, struct op *op)
 
 enum { NAME_STAYS, NAME_DESTROYED, NAME_REVOKED }; /* in the op's msg.cookie */
 
-/* The home comes first, to judge it and to cut the users off; then the name is removed. */
+/* The home comes first, to judge it and to cut the users off; then the name is removed, before the program goes on. */
 static void control(struct core *core, struct op *op)
 {
 	op->msg.cookie = text_is(&op->msg.payload, "destroy")  ? NAME_DESTROYED
@@ -494,6 +494,7 @@ static void op_replied(struct core *core, struct op *op, const struct msg *reply
 		}
 		break;
 	case REQ_OPEN:
+	case REQ_END_OPEN:
 	case REQ_WRITE:
 	case MSG_SETSIZE:
 		agent_reply(core, op, reply);

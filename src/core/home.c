@@ -49,16 +49,26 @@ static void object_free(struct core *core, struct home_object *object)
 	free(object);
 }
 
+static void unlink_name(struct core *core, struct home_object *object)
+{
+	struct msg gone = {.type = MSG_GONE, .obj = object->obj};
+
+	core_send(core, session_slot(core, DIRECTORY_NUMBER), &gone);
+	object->link = LINK_STATE_NONE;
+}
+
+void home_revoke(struct core *core, struct home_object *object, uint32_t slot, uint32_t req)
+{
+	unlink_name(core, object);
+	resize_revoke(core, object, slot, req);
+}
+
 void home_maybe_destroy(struct core *core, struct home_object *object)
 {
 	if (object->users)
 		return;
-	if (object->link == LINK_STATE_UNNAMED && object->used_once) {
-		struct msg gone = {.type = MSG_GONE, .obj = object->obj};
-
-		core_send(core, session_slot(core, DIRECTORY_NUMBER), &gone);
-		object->link = LINK_STATE_NONE;
-	}
+	if (object->link == LINK_STATE_UNNAMED && object->used_once)
+		unlink_name(core, object);
 	if (object->link == LINK_STATE_NONE) {
 		core_act(core, ACT_STORE_DROP)->msg.obj = object->obj;
 		object_free(core, object);
@@ -136,10 +146,11 @@ static void control(struct core *core, struct home_object *object, uint32_t slot
 	if (!owner_permits(object, slot)) {
 		error = -EPERM;
 	} else if (words == 1 && !strcmp(word, "revoke")) {
-		resize_revoke(core, object, slot, msg->req);
+		home_revoke(core, object, slot, msg->req);
+		home_maybe_destroy(core, object);
 		return;
 	} else if (words == 1 && !strcmp(word, "destroy")) {
-		/* The name is for whoever asks to remove, when he has this answer. */
+		/* Whoever asks removes the name, after this answer. */
 	} else if (!strcmp(word, "access")) {
 		error = owner_set_access(object, text + at);
 	} else if (words == 1 && !strcmp(word, "clear")) {
@@ -177,7 +188,7 @@ static void forget_node(struct core *core, struct home_object *object, uint32_t 
 	home_maybe_destroy(core, object);
 }
 
-/* What the directory said before it heard of a revoke by the owner's death is too late. */
+/* What the directory said before it heard of a revoke is too late. */
 static void linked(struct core *core, struct home_object *object, const struct msg *msg)
 {
 	if (object->revoked && !(msg->flags & LINK_NONE))

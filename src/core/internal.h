@@ -381,6 +381,8 @@ int home_create(struct core *core, const struct object_attr *attr, uint64_t *obj
 void home_message(struct core *core, uint32_t slot, const struct msg *msg);
 void home_disconnected(struct core *core, uint32_t slot);
 void home_touch(struct core *core, struct home_object *object);
+/* Nobody can use it any more, and its name goes. The answer comes when all have confirmed; slot NO_SLOT: to nobody. */
+void home_revoke(struct core *core, struct home_object *object, uint32_t slot, uint32_t req);
 void home_maybe_destroy(struct core *core, struct home_object *object);
 struct home_object *home_find(struct core *core, uint64_t obj);
 void home_fini(struct core *core);
@@ -403,7 +405,6 @@ bool pages_consistent(const struct core *core, struct home_object *object, char 
 
 /* resize.c */
 void resize_request(struct core *core, struct home_object *object, uint32_t slot, const struct msg *msg);
-/* slot NO_SLOT: nobody waits for the answer. */
 void resize_revoke(struct core *core, struct home_object *object, uint32_t slot, uint32_t req);
 void resize_sized(struct core *core, struct home_object *object, uint32_t slot, uint64_t cookie);
 void resize_forget_node(struct core *core, struct home_object *object, uint32_t slot);
@@ -418,6 +419,7 @@ int owner_open_error(const struct core *core, const struct home_object *object, 
 /* The attributes as the node is to see them. */
 struct object_attr owner_attr(const struct core *core, const struct home_object *object, uint32_t slot);
 void owner_take(struct core *core, struct home_object *object, uint32_t slot, const struct msg *msg);
+/* The owner's end is no more, or its node. */
 void owner_gone(struct core *core, struct home_object *object);
 /* `text`: "all" or the list. */
 int owner_set_access(struct home_object *object, const char *text);

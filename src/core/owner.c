@@ -66,13 +66,9 @@ void owner_take(struct core *core, struct home_object *object, uint32_t slot, co
 
 void owner_gone(struct core *core, struct home_object *object)
 {
-	struct msg gone = {.type = MSG_GONE, .obj = object->obj};
-
 	object->owner = NO_SLOT;
-	object->link = LINK_STATE_NONE;
-	core_send(core, session_slot(core, DIRECTORY_NUMBER), &gone);
 	if (!object->revoked)
-		resize_revoke(core, object, NO_SLOT, 0);
+		home_revoke(core, object, NO_SLOT, 0);
 }
 
 /* --- the access list ------------------------------------------------------------------------------------------------ */

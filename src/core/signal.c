@@ -1,7 +1,7 @@
 /*
  * signal.c: signals between the programs that have an object open. An end is one open file of NAME/signal, with a count of
- * what has come for it. A post goes to the home, and from there to all nodes that have the object open, in one step: each
- * end that was open before the post began gets it, unless it is cut.
+ * what has come for it. A post goes to the home, and from there to all nodes that have the object open, in one step; an
+ * open goes to the home as well. So each end gets all that the home handles after its open, unless it is cut, and no more.
  *
  *             REQ_END_OPEN         revoked, or the session with the home lost
  *   (none) ------------------> open -------------------------------------------> cut      either --REQ_END_CLOSE--> (none)
