@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/statvfs.h>
 #include <time.h>
@@ -19,11 +20,8 @@
 
 #define NS_PER_SECOND UINT64_C(1000000000)
 
-/* What is longer is no verb. */
-#define CONTROL_BYTES_MAX 64
-
 static const char control_help[] =
-	"write one of: destroy, revoke, clear, revert on, revert off. See netmemfs(8).\n";
+	"write one of: destroy, revoke, clear, revert on, revert off, access. See netmemfs(8).\n";
 
 static const unsigned char zeros[PAGE_BYTES];
 
@@ -127,8 +125,8 @@ static void set_attr_done(struct request *request, const struct msg *reply)
 }
 
 /*
- * Mode and owner are the object's. Those of control and status follow from them; to set them alone changes nothing, so
- * that chmod -R does what it does to the directory and to memory.
+ * Mode and owner are the object's. Those of control, status and signal follow from them; to set them alone changes
+ * nothing, so that chmod -R does what it does to the directory and to memory.
  */
 static unsigned setattr_flags(enum inode_kind kind, int to_set)
 {
@@ -161,14 +159,14 @@ void files_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set
 		return;
 	}
 	if (kind != KIND_MEMORY)
-		to_set &= ~FUSE_SET_ATTR_SIZE; /* of control: a shell's > */
+		to_set &= ~FUSE_SET_ATTR_SIZE; /* of control and signal: a shell's > */
 	request = attr_request(req, ino);
 	if (!request)
 		return;
 	request->to_set = to_set;
 	request->size = (size_t)attr->st_size;
 	msg.obj = request->obj;
-	msg.flags = (uint16_t)setattr_flags(kind, to_set);
+	msg.flags = setattr_flags(kind, to_set);
 	msg.attr.mode = attr->st_mode & 0777;
 	msg.attr.uid = attr->st_uid;
 	msg.attr.gid = attr->st_gid;
@@ -206,9 +204,10 @@ void files_statfs(fuse_req_t req, fuse_ino_t ino)
 
 /* --- open and close --------------------------------------------------------------------------------------------------- */
 
-static const struct fuse_file_info cached_open = { .keep_cache = 1 };
-static const struct fuse_file_info direct_open = { .direct_io = 1 };
-static const struct fuse_file_info own_open = { .keep_cache = 1, .noflush = 1 };
+static bool writes(int flags)
+{
+	return (flags & O_ACCMODE) != O_RDONLY;
+}
 
 static void memory_opened(struct request *request, const struct msg *reply)
 {
@@ -217,11 +216,16 @@ static void memory_opened(struct request *request, const struct msg *reply)
 	if (error)
 		ops_refuse_open(request, error);
 	else
-		ops_reply_open(request, &cached_open);
+		ops_reply_open(request, FOPEN_KEEP_CACHE);
 }
 
+/*
+ * Past its cache the kernel hands a text on in two parts if it lies across two pages of the program's memory. Through
+ * the cache it comes in one, as long as it lies in one page of the file; in a stream each begins at 0, but for O_APPEND.
+ */
 static void control_opened(struct request *request, const struct msg *reply)
 {
+	int flags = request->handle->flags;
 	int error = ops_opened(request, reply);
 
 	if (!error)
@@ -229,7 +233,7 @@ static void control_opened(struct request *request, const struct msg *reply)
 	if (error)
 		ops_refuse_open(request, error);
 	else
-		ops_reply_open(request, &direct_open);
+		ops_reply_open(request, writes(flags) && !(flags & O_APPEND) ? FOPEN_STREAM : FOPEN_DIRECT_IO);
 }
 
 static void status_done(struct request *request, const struct msg *reply)
@@ -241,7 +245,7 @@ static void status_done(struct request *request, const struct msg *reply)
 	if (error)
 		ops_refuse_open(request, error);
 	else
-		ops_reply_open(request, &direct_open);
+		ops_reply_open(request, FOPEN_DIRECT_IO);
 }
 
 static void status_opened(struct request *request, const struct msg *reply)
@@ -260,19 +264,17 @@ static void status_opened(struct request *request, const struct msg *reply)
 static void open_own(fuse_req_t req, fuse_ino_t ino)
 {
 	struct handle *handle = handle_new(ops_daemon(req)->opens, HANDLE_OWN, ino, fuse_req_ctx(req)->pid);
-	struct fuse_file_info fi = own_open;
 
 	if (!handle) {
 		fuse_reply_err(req, ENOMEM);
 		return;
 	}
 	handle->obj = inode_object(ino);
-	fi.fh = (uintptr_t)handle;
-	if (fuse_reply_open(req, &fi))
+	if (ops_answer_open(req, handle, FOPEN_KEEP_CACHE | FOPEN_NOFLUSH))
 		handle_free(handle);
 }
 
-static void open_object(fuse_req_t req, fuse_ino_t ino, enum handle_kind kind, enum page_mode mode, request_done *done)
+static void open_object(fuse_req_t req, fuse_ino_t ino, int flags, enum handle_kind kind, request_done *done)
 {
 	struct request *request = ops_request(req, done);
 
@@ -284,14 +286,14 @@ static void open_object(fuse_req_t req, fuse_ino_t ino, enum handle_kind kind, e
 		return;
 	}
 	request->handle->obj = inode_object(ino);
-	request->handle->mode = mode;
+	request->handle->flags = flags;
+	if (kind == HANDLE_MEMORY)
+		request->handle->mode = writes(flags) ? PAGE_EXCLUSIVE : PAGE_SHARED;
 	ops_open_object(request);
 }
 
 void files_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	bool writable = (fi->flags & O_ACCMODE) != O_RDONLY;
-
 	if (!inode_is_object(ino)) {
 		meta_open(req, ino);
 		return;
@@ -303,16 +305,19 @@ void files_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		else if (notify_is_own(ops_daemon(req)->notify, fuse_req_ctx(req)->pid))
 			open_own(req, ino);
 		else
-			open_object(req, ino, HANDLE_MEMORY, writable ? PAGE_EXCLUSIVE : PAGE_SHARED, memory_opened);
+			open_object(req, ino, fi->flags, HANDLE_MEMORY, memory_opened);
 		return;
 	case KIND_CONTROL:
-		open_object(req, ino, HANDLE_CONTROL, PAGE_INVALID, control_opened);
+		open_object(req, ino, fi->flags, HANDLE_CONTROL, control_opened);
 		return;
 	case KIND_STATUS:
-		if (writable)
+		if (writes(fi->flags))
 			fuse_reply_err(req, EACCES);
 		else
-			open_object(req, ino, HANDLE_TEXT, PAGE_INVALID, status_opened);
+			open_object(req, ino, fi->flags, HANDLE_TEXT, status_opened);
+		return;
+	case KIND_SIGNAL:
+		open_object(req, ino, fi->flags, HANDLE_SIGNAL, signal_opened);
 		return;
 	default:
 		fuse_reply_err(req, EISDIR);
@@ -398,6 +403,9 @@ void files_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struc
 	case HANDLE_TEXT:
 		read_text(req, handle, size, offset);
 		return;
+	case HANDLE_SIGNAL:
+		signal_read(req, handle, size, offset, fi->flags);
+		return;
 	case HANDLE_DIR:
 		fuse_reply_err(req, EISDIR);
 		return;
@@ -455,7 +463,7 @@ static void write_control(fuse_req_t req, uint64_t obj, const char *bytes, size_
 	};
 	struct request *request;
 
-	if (size > CONTROL_BYTES_MAX) {
+	if (size >= TEXT_BYTES) {
 		fuse_reply_err(req, EINVAL);
 		return;
 	}
@@ -476,6 +484,8 @@ void files_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t size,
 		write_memory(req, obj, bytes, size, offset, fi);
 	else if (inode_is_object(ino) && inode_kind(ino) == KIND_CONTROL)
 		write_control(req, obj, bytes, size);
+	else if (inode_is_object(ino) && inode_kind(ino) == KIND_SIGNAL)
+		signal_write(req, ops_handle(fi), bytes, size);
 	else
 		fuse_reply_err(req, EBADF);
 }
@@ -497,11 +507,13 @@ static void sync_memory(fuse_req_t req, uint64_t obj)
 /* The kernel has written back what is dirty before it asks. */
 void files_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	const struct handle *handle = ops_handle(fi);
+	struct handle *handle = ops_handle(fi);
 
 	(void)ino;
 	if (handle->kind == HANDLE_MEMORY && handle->mode == PAGE_EXCLUSIVE)
 		sync_memory(req, handle->obj);
+	else if (handle->kind == HANDLE_SIGNAL)
+		signal_flush(req, handle);
 	else
 		fuse_reply_err(req, 0);
 }
@@ -515,4 +527,19 @@ void files_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_
 		sync_memory(req, handle->obj);
 	else
 		fuse_reply_err(req, 0);
+}
+
+/* All but a signal file can always be read and written. */
+void files_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct fuse_pollhandle *poll)
+{
+	struct handle *handle = ops_handle(fi);
+
+	(void)ino;
+	if (handle->kind == HANDLE_SIGNAL) {
+		signal_poll(req, handle, poll);
+		return;
+	}
+	if (poll)
+		fuse_pollhandle_destroy(poll);
+	fuse_reply_poll(req, POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM);
 }

@@ -1,5 +1,5 @@
 /*
- * fuse.h: libfuse's low-level interface, in the one version that all files are built for.
+ * fuse.h: libfuse's low-level interface, in the one version that all files are built for, and the kernel's own words.
  */
 #ifndef NETMEM_FUSE_FUSE_H
 #define NETMEM_FUSE_FUSE_H
@@ -7,5 +7,6 @@
 #define FUSE_USE_VERSION 312
 
 #include <fuse_lowlevel.h>
+#include <linux/fuse.h>
 
 #endif

@@ -17,6 +17,7 @@ static const char *const kind_names[KINDS] = {
 	[KIND_MEMORY] = "memory",
 	[KIND_CONTROL] = "control",
 	[KIND_STATUS] = "status",
+	[KIND_SIGNAL] = "signal",
 };
 
 static const char *const meta_names[INODE_FIXED_END] = {
@@ -69,10 +70,29 @@ static struct timespec time_of(uint64_t ns)
 	return (struct timespec){ .tv_sec = (time_t)(ns / NS_PER_SECOND), .tv_nsec = (long)(ns % NS_PER_SECOND) };
 }
 
-/* A directory may be entered by whoever may read the object, or write it. */
+/* Who may read the object, or write it, as execute bits. */
+static mode_t user_bits(uint32_t mode)
+{
+	return ((mode & 0444) >> 2) | ((mode & 0222) >> 1);
+}
+
+/* The home of an owned object says in `mode` what a node may do with its memory. Its owner gets to the rest anyhow. */
 static mode_t dir_mode(uint32_t mode)
 {
-	return S_IFDIR | (mode & 0777) | ((mode & 0444) >> 2) | ((mode & 0222) >> 1);
+	mode_t shown = (mode & 0777) | user_bits(mode);
+
+	return S_IFDIR | (mode & OBJECT_OWNED ? (shown | 0500) & ~(mode_t)0022 : shown);
+}
+
+static mode_t control_mode(uint32_t mode)
+{
+	return S_IFREG | (mode & OBJECT_OWNED ? 0200 : mode & 0222);
+}
+
+/* To wait for a signal and to send one are one right. */
+static mode_t signal_mode(uint32_t mode)
+{
+	return S_IFREG | (user_bits(mode) * 6) | (mode & OBJECT_OWNED ? 0600 : 0);
 }
 
 void inode_fill(uint64_t ino, const struct object_attr *attr, struct stat *st)
@@ -97,10 +117,13 @@ void inode_fill(uint64_t ino, const struct object_attr *attr, struct stat *st)
 		st->st_blocks = (blkcnt_t)(attr->used_bytes / STAT_BLOCK_BYTES);
 		break;
 	case KIND_CONTROL:
-		st->st_mode = S_IFREG | (attr->mode & 0222);
+		st->st_mode = control_mode(attr->mode);
 		break;
 	case KIND_STATUS:
 		fill_text(st, attr->mode & 0444);
+		break;
+	case KIND_SIGNAL:
+		st->st_mode = signal_mode(attr->mode);
 		break;
 	case KINDS:
 		CHECK(!"an inode's kind");

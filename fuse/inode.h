@@ -24,8 +24,8 @@ enum {
 	INODE_FIXED_END = 9
 };
 
-/* An object's four inodes. */
-enum inode_kind { KIND_DIR = 0, KIND_MEMORY = 1, KIND_CONTROL = 2, KIND_STATUS = 3, KINDS = 4 };
+/* An object's five inodes. */
+enum inode_kind { KIND_DIR = 0, KIND_MEMORY = 1, KIND_CONTROL = 2, KIND_STATUS = 3, KIND_SIGNAL = 4, KINDS = 5 };
 
 #define INODE_KIND_BITS 3
 
@@ -47,7 +47,7 @@ static inline enum inode_kind inode_kind(uint64_t ino)
 /* Whether it is an inode of an object, of a kind that exists. */
 bool inode_is_object(uint64_t ino);
 
-/* "memory", "control", "status"; NULL for KIND_DIR. */
+/* "memory", "control", "status", "signal"; NULL for KIND_DIR. */
 const char *inode_kind_name(enum inode_kind kind);
 
 /* The kind of file that a name in an object's directory is, or -1. */

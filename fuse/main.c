@@ -296,6 +296,11 @@ static void drive_invalidate(void *context, uint64_t token, const struct msg *ra
 	notify_invalidate(daemon->notify, token, range, (size_bytes + PAGE_BYTES - 1) / PAGE_BYTES, size_check);
 }
 
+static void drive_wake(void *context, uint64_t end)
+{
+	signal_wake(&((struct netmemfs *)context)->daemon, end);
+}
+
 static void drive_connect(void *context, uint64_t token, const char *address)
 {
 	transport_connect(((struct netmemfs *)context)->daemon.transport, token, address);
@@ -350,6 +355,7 @@ static const struct run_driver driver = {
 	.send = drive_send,
 	.reply = drive_reply,
 	.invalidate = drive_invalidate,
+	.wake = drive_wake,
 	.connect = drive_connect,
 	.close = drive_close,
 	.log = drive_log,

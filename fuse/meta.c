@@ -19,8 +19,6 @@
 
 #define METRICS_END "# EOF\n"
 
-static const struct fuse_file_info direct_open = { .direct_io = 1 };
-
 /* The core's text, of which the first line stays the first, and metrics end with their mark. */
 static void write_status(struct daemon *daemon, FILE *out, const char *text, size_t bytes)
 {
@@ -102,7 +100,7 @@ static void info_done(struct request *request, const struct msg *reply)
 	if (error)
 		ops_refuse_open(request, error);
 	else
-		ops_reply_open(request, &direct_open);
+		ops_reply_open(request, FOPEN_DIRECT_IO);
 }
 
 void meta_open(fuse_req_t req, fuse_ino_t ino)

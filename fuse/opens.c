@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
 
 #include "base/check.h"
 
@@ -17,6 +16,7 @@ struct open_object {
 
 struct opens {
 	struct list handles;
+	struct handle *ends;
 	struct open_object *objects;
 };
 
@@ -40,6 +40,7 @@ void opens_free(struct opens *opens)
 
 	if (!opens)
 		return;
+	HASH_CLEAR(hh, opens->ends);
 	list_for_each_safe(link, after, &opens->handles)
 		handle_free(list_entry(link, struct handle, link));
 	HASH_ITER(hh, opens->objects, object, next) {
@@ -67,22 +68,29 @@ void handle_free(struct handle *handle)
 	if (!handle)
 		return;
 	list_remove(&handle->link);
+	if (handle->poll)
+		fuse_pollhandle_destroy(handle->poll);
 	free(handle->text);
 	free(handle);
 }
 
 int handle_set_text(struct handle *handle, const void *text, size_t text_bytes)
 {
-	char *copy = malloc(text_bytes + 1);
+	handle->text_bytes = 0;
+	return handle_add_text(handle, text, text_bytes);
+}
 
-	if (!copy)
+int handle_add_text(struct handle *handle, const void *text, size_t text_bytes)
+{
+	char *all = realloc(handle->text, handle->text_bytes + text_bytes + 1);
+
+	if (!all)
 		return -ENOMEM;
 	if (text_bytes)
-		memcpy(copy, text, text_bytes);
-	copy[text_bytes] = '\0';
-	free(handle->text);
-	handle->text = copy;
-	handle->text_bytes = text_bytes;
+		memcpy(all + handle->text_bytes, text, text_bytes);
+	handle->text = all;
+	handle->text_bytes += text_bytes;
+	all[handle->text_bytes] = '\0';
 	return 0;
 }
 
@@ -108,6 +116,8 @@ int opens_add(struct opens *opens, struct handle *handle, const struct object_at
 	object->handles++;
 	object->writers += handle->mode == PAGE_EXCLUSIVE;
 	object->attr = *attr;
+	if (handle->kind == HANDLE_SIGNAL)
+		HASH_ADD(hh, opens->ends, end, sizeof(handle->end), handle);
 	handle->opened = true;
 	return 0;
 }
@@ -118,12 +128,22 @@ bool opens_remove(struct opens *opens, struct handle *handle)
 
 	CHECK(handle->opened && object);
 	handle->opened = false;
+	if (handle->kind == HANDLE_SIGNAL)
+		HASH_DEL(opens->ends, handle);
 	object->writers -= handle->mode == PAGE_EXCLUSIVE;
 	if (--object->handles)
 		return false;
 	HASH_DEL(opens->objects, object);
 	free(object);
 	return true;
+}
+
+struct handle *opens_end(struct opens *opens, uint64_t end)
+{
+	struct handle *handle;
+
+	HASH_FIND(hh, opens->ends, &end, sizeof(end), handle);
+	return handle;
 }
 
 int opens_objects(struct opens *opens, uint64_t **objs, size_t *count)

@@ -8,8 +8,10 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <uthash.h>
 
 #include "base/list.h"
+#include "fuse/fuse.h"
 #include "fuse/names.h"
 #include "msg/msg.h"
 
@@ -17,6 +19,7 @@ enum handle_kind {
 	HANDLE_MEMORY,
 	HANDLE_OWN,     /* a notifier thread's on an object's memory; the core knows nothing of it */
 	HANDLE_CONTROL,
+	HANDLE_SIGNAL,
 	HANDLE_TEXT,    /* a snapshot: an object's status, or of .netmem */
 	HANDLE_DIR
 };
@@ -29,9 +32,15 @@ struct handle {
 	uint64_t obj;  /* 0: not of an object */
 	enum page_mode mode; /* as in the REQ_OPEN */
 	bool opened;   /* the core counts it */
+	int flags;     /* of open(), for files of an object */
 	pid_t pid;     /* who opened it */
 
-	/* HANDLE_TEXT; HANDLE_DIR: records of a MSG_LIST. */
+	/* HANDLE_SIGNAL */
+	uint64_t end; /* its id at the core */
+	struct fuse_pollhandle *poll; /* NULL: nobody has polled it */
+	UT_hash_handle hh; /* by end, while `opened` */
+
+	/* HANDLE_TEXT; HANDLE_DIR: records of a MSG_LIST; HANDLE_SIGNAL: a line without its end yet. */
 	char *text;
 	size_t text_bytes;
 	uint64_t text_cookie; /* what the records were asked for with */
@@ -54,11 +63,17 @@ void handle_free(struct handle *handle);
 /* Takes a copy; 0 or -ENOMEM. */
 int handle_set_text(struct handle *handle, const void *text, size_t text_bytes);
 
+/* Adds a copy to the text; 0 or -ENOMEM. */
+int handle_add_text(struct handle *handle, const void *text, size_t text_bytes);
+
 /* The core has opened the object for this handle. */
 int opens_add(struct opens *opens, struct handle *handle, const struct object_attr *attr);
 
 /* It is no longer open by it; true if that was the object's last. */
 bool opens_remove(struct opens *opens, struct handle *handle);
+
+/* The open signal file that the core knows by this end, or NULL. */
+struct handle *opens_end(struct opens *opens, uint64_t end);
 
 /* The objects that are open, in an array that the caller frees; 0 or -ENOMEM. */
 int opens_objects(struct opens *opens, uint64_t **objs, size_t *count);

@@ -1,6 +1,7 @@
 #include "fuse/ops.h"
 
 #include <errno.h>
+#include <fcntl.h>
 
 #include "base/check.h"
 #include "fuse/notify.h"
@@ -48,6 +49,10 @@ void ops_open_object(struct request *request)
 	struct handle *handle = request->handle;
 	struct msg msg = { .type = REQ_OPEN, .obj = handle->obj, .mode = (uint8_t)handle->mode };
 
+	if (handle->kind == HANDLE_SIGNAL) {
+		msg.type = REQ_END_OPEN;
+		msg.flags = (handle->flags & O_ACCMODE) == O_WRONLY ? 0 : END_READS;
+	}
 	if (request->daemon->cutting) {
 		ops_refuse_open(request, -EIO);
 		return;
@@ -62,15 +67,21 @@ int ops_opened(struct request *request, const struct msg *reply)
 
 	if (reply->error)
 		return reply->error;
+	if (handle->kind == HANDLE_SIGNAL)
+		handle->end = reply->cookie;
 	return opens_add(daemon->opens, handle, &reply->attr);
 }
 
-void ops_reply_open(struct request *request, const struct fuse_file_info *how)
+int ops_answer_open(fuse_req_t req, struct handle *handle, unsigned flags)
 {
-	struct fuse_file_info fi = *how;
+	struct fuse_open_out out = { .fh = (uintptr_t)handle, .open_flags = flags };
 
-	fi.fh = (uintptr_t)request->handle;
-	if (fuse_reply_open(request->fuse, &fi)) /* nobody will release it */
+	return fuse_reply_buf(req, (const char *)&out, sizeof(out));
+}
+
+void ops_reply_open(struct request *request, unsigned flags)
+{
+	if (ops_answer_open(request->fuse, request->handle, flags)) /* nobody will release it */
 		ops_close(request->daemon, NULL, request->handle);
 	request_free(request);
 }
@@ -93,6 +104,8 @@ static void release(struct daemon *daemon, fuse_req_t req, struct handle *handle
 	struct msg msg = { .type = REQ_RELEASE, .obj = handle->obj, .mode = (uint8_t)handle->mode };
 	struct request *request;
 
+	if (handle->kind == HANDLE_SIGNAL)
+		msg = (struct msg){ .type = REQ_END_CLOSE, .cookie = handle->end };
 	if (opens_remove(daemon->opens, handle))
 		notify_close(daemon->notify, handle->obj);
 	request = request_new(daemon, req, close_done);
@@ -152,6 +165,7 @@ const struct fuse_lowlevel_ops ops_table = {
 	.flush = files_flush,
 	.release = files_release,
 	.fsync = files_fsync,
+	.poll = files_poll,
 	.opendir = tree_opendir,
 	.readdir = tree_readdir,
 	.releasedir = tree_releasedir,

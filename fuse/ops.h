@@ -40,8 +40,11 @@ void ops_open_object(struct request *request);
 /* Notes that the core has opened the handle. 0, or a negative errno, and the handle is as it was. */
 int ops_opened(struct request *request, const struct msg *reply);
 
+/* Answers with a new handle; `flags` are the kernel's FOPEN_*, not all of which libfuse knows. 0 or a negative errno. */
+int ops_answer_open(fuse_req_t req, struct handle *handle, unsigned flags);
+
 /* Answers with the handle, or closes it again if the program has gone. Frees the request. */
-void ops_reply_open(struct request *request, const struct fuse_file_info *how);
+void ops_reply_open(struct request *request, unsigned flags);
 
 /* Answers with an error, and closes the handle. Frees the request. */
 void ops_refuse_open(struct request *request, int error);
@@ -82,6 +85,18 @@ void files_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void files_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi);
 void files_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void files_statfs(fuse_req_t req, fuse_ino_t ino);
+void files_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct fuse_pollhandle *poll);
+
+/* signal.c: the signal files. What files.c hands on, for a HANDLE_SIGNAL. */
+void signal_opened(struct request *request, const struct msg *reply);
+void signal_read(fuse_req_t req, const struct handle *handle, size_t size, off_t offset, int flags);
+void signal_write(fuse_req_t req, struct handle *handle, const char *bytes, size_t size);
+void signal_flush(fuse_req_t req, struct handle *handle);
+/* Takes `poll`, which may be NULL. */
+void signal_poll(fuse_req_t req, struct handle *handle, struct fuse_pollhandle *poll);
+
+/* The driver's wake(): whoever polls this end asks again. */
+void signal_wake(struct daemon *daemon, uint64_t end);
 
 /* meta.c: the texts of .netmem. Opens one; the snapshot is taken when the core has answered. */
 void meta_open(fuse_req_t req, fuse_ino_t ino);

@@ -2,10 +2,10 @@
  * requests.c: the table of tokens, and what a signal means.
  *
  * A signal to a program that waits for us arrives as FUSE_INTERRUPT, and only once. Most signals must change nothing:
- * were a page fault to fail because a timer went off, the program would die of SIGBUS. So a request is interrupted only
- * when its thread is dying: SIGKILL is pending, which the kernel also sets for every other deadly signal, or the thread is
- * gone. A request that was interrupted for anything less is looked at again from time to time, since a later SIGKILL is
- * not reported.
+ * were a page fault to fail because a timer went off, the program would die of SIGBUS. So a request, unless it says
+ * otherwise, is interrupted only when its thread is dying: SIGKILL is pending, which the kernel also sets for every other
+ * deadly signal, or the thread is gone. A request that was interrupted for anything less is looked at again from time to
+ * time, since a later SIGKILL is not reported.
  */
 #include "fuse/requests.h"
 
@@ -178,7 +178,7 @@ static void look_at(struct requests *requests, struct request *request)
 {
 	struct event event = { .type = EV_INTERRUPT, .token = request->token };
 
-	if (request->token && is_dying(request->pid)) {
+	if (request->token && (request->any_signal || is_dying(request->pid))) {
 		list_remove(&request->interrupted);
 		run_event(requests->daemon->run, &event);
 		return;

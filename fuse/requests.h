@@ -31,6 +31,7 @@ struct request {
 	request_done *done;
 	uint64_t token; /* 0 while the core does not have it */
 	struct list interrupted; /* in the list of those to look at again */
+	bool any_signal; /* whatever signal its program gets ends it */
 
 	/* What the operation remembers; each uses what it needs. */
 	uint64_t ino;

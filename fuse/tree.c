@@ -329,8 +329,6 @@ void tree_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t
 
 /* --- directories that are open -------------------------------------------------------------------------------------- */
 
-static const struct fuse_file_info plain_open;
-
 static void opendir_done(struct request *request, const struct msg *reply)
 {
 	int error = ops_opened(request, reply);
@@ -338,7 +336,7 @@ static void opendir_done(struct request *request, const struct msg *reply)
 	if (error)
 		ops_refuse_open(request, gone_is_enoent(error));
 	else
-		ops_reply_open(request, &plain_open);
+		ops_reply_open(request, 0);
 }
 
 void tree_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -356,7 +354,7 @@ void tree_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		return;
 	}
 	if (!inode_is_object(ino)) {
-		ops_reply_open(request, &plain_open);
+		ops_reply_open(request, 0);
 		return;
 	}
 	request->handle->obj = inode_object(ino);
@@ -408,7 +406,8 @@ static void list_object(struct listing *listing, uint64_t obj)
 	list_entry_at(listing, 2, "..", INODE_ROOT, S_IFDIR);
 	list_entry_at(listing, 3, inode_kind_name(KIND_CONTROL), inode_of(obj, KIND_CONTROL), S_IFREG);
 	list_entry_at(listing, 4, inode_kind_name(KIND_STATUS), inode_of(obj, KIND_STATUS), S_IFREG);
-	list_entry_at(listing, 5, inode_kind_name(KIND_MEMORY), inode_of(obj, KIND_MEMORY), S_IFREG);
+	list_entry_at(listing, 5, inode_kind_name(KIND_SIGNAL), inode_of(obj, KIND_SIGNAL), S_IFREG);
+	list_entry_at(listing, 6, inode_kind_name(KIND_MEMORY), inode_of(obj, KIND_MEMORY), S_IFREG);
 }
 
 static void list_meta(struct listing *listing)

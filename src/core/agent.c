@@ -40,6 +40,7 @@ static struct agent_object *object_new(struct core *core, uint64_t obj)
 	CHECK(object);
 	object->obj = obj;
 	list_init(&object->opens);
+	list_init(&object->ends);
 	list_init(&object->growers);
 	list_init(&object->attr_waiters);
 	list_init(&object->drops);
@@ -119,7 +120,12 @@ static enum page_mode mode_now(const struct agent_object *object)
 
 /* --- open and release ------------------------------------------------------------------------------------------- */
 
-#define OPEN_COUNTED 1 /* in an open's msg.cookie: its handle is counted, it waits for the upgrade */
+/* In an open's msg.cookie: how far it is. */
+enum {
+	OPEN_NEW,
+	OPEN_ASKED,  /* its home is asked, see open_try() */
+	OPEN_COUNTED /* its handle is counted, it waits for the upgrade */
+};
 
 static void call_open(struct core *core, struct agent_object *object)
 {
@@ -143,6 +149,8 @@ static void open_answer(struct core *core, struct agent_object *object, struct o
 {
 	struct msg fields = {.obj = object->obj, .attr = object->attr};
 
+	if (op->msg.type == REQ_END_OPEN)
+		fields.cookie = signal_open(core, object, op->msg.flags & END_READS);
 	op_finish(core, op, 0, &fields);
 }
 
@@ -166,6 +174,24 @@ static void open_grant(struct core *core, struct agent_object *object, struct op
 		return;
 	}
 	open_answer(core, object, op);
+}
+
+/*
+ * The home is asked for each open of an owned object's memory, because there may be an access list; and for each end,
+ * so that it gets no signal that was posted before.
+ */
+static void open_try(struct core *core, struct agent_object *object, struct op *op)
+{
+	struct msg msg = {.type = MSG_OPEN, .obj = object->obj, .mode = op->msg.mode};
+
+	if (op->msg.type != REQ_END_OPEN && (op->msg.mode == PAGE_INVALID || !(object->attr.mode & OBJECT_OWNED))) {
+		open_grant(core, object, op);
+		return;
+	}
+	op->msg.cookie = OPEN_ASKED;
+	list_remove(&op->link);
+	list_push_back(&object->opens, &op->link);
+	op_call(core, op, session_slot(core, object_home(object->obj)), &msg);
 }
 
 static void opens_fail(struct core *core, struct agent_object *object, int error)
@@ -217,7 +243,10 @@ bool agent_defers_attr(struct core *core, struct op *op, uint64_t obj, const str
 {
 	struct agent_object *object = object_find(core, obj);
 
-	if (!object || reply->error || !(object->checking || object->check_wanted))
+	if (!object || reply->error)
+		return false;
+	object->attr.mode = reply->attr.mode;
+	if (!(object->checking || object->check_wanted))
 		return false;
 	op->msg = *reply;
 	op->msg.obj = obj;
@@ -317,7 +346,7 @@ static void request_open(struct core *core, struct op *op)
 {
 	struct agent_object *object = object_find(core, op->msg.obj);
 
-	op->msg.cookie = 0;
+	op->msg.cookie = OPEN_NEW;
 	if (session_slot(core, object_home(op->msg.obj)) == NO_SLOT) {
 		op_finish(core, op, -EIO, NULL);
 		return;
@@ -334,7 +363,7 @@ static void request_open(struct core *core, struct op *op)
 		list_push_back(&object->opens, &op->link);
 		break;
 	case AGENT_OPEN:
-		open_grant(core, object, op);
+		open_try(core, object, op);
 		break;
 	case AGENT_LOST:
 	case AGENT_DEAD:
@@ -367,9 +396,19 @@ static void opened(struct core *core, struct op *call, const struct msg *reply)
 	{
 		struct op *op = list_entry(link, struct op, link);
 
-		if (op->msg.cookie != OPEN_COUNTED)
-			open_grant(core, object, op);
+		if (op->msg.cookie == OPEN_NEW)
+			open_try(core, object, op);
 	}
+	settle(core, object);
+}
+
+/* To OPEN_ASKED. Whoever was killed meanwhile does not open it. */
+static void open_replied(struct core *core, struct agent_object *object, struct op *op, const struct msg *reply)
+{
+	if (op->token && !reply->error)
+		open_grant(core, object, op);
+	else
+		op_finish(core, op, reply->error, NULL);
 	settle(core, object);
 }
 
@@ -791,15 +830,22 @@ static void resized(struct core *core, uint64_t obj, enum drop_goal goal, uint64
 	check_start(core, object);
 }
 
+static void revoked(struct core *core, struct agent_object *object)
+{
+	if (object->state != AGENT_OPEN)
+		return;
+	object->state = AGENT_DEAD;
+	fetches_fail(core, object, -EIO);
+	opens_fail(core, object, -EIO);
+	signal_cut(core, object);
+}
+
 static void size_changed(struct core *core, const struct msg *msg)
 {
 	struct agent_object *object = object_find(core, msg->obj);
 
-	if (object && object->state == AGENT_OPEN && msg->flags & SIZE_REVOKED) {
-		object->state = AGENT_DEAD;
-		fetches_fail(core, object, -EIO);
-		opens_fail(core, object, -EIO);
-	}
+	if (object && msg->flags & SIZE_REVOKED)
+		revoked(core, object);
 	resized(core, msg->obj, DROP_SIZED, msg->size, msg->low, msg->cookie);
 	if (object)
 		settle(core, object);
@@ -810,9 +856,16 @@ static void size_changed(struct core *core, const struct msg *msg)
 void agent_request(struct core *core, struct op *op)
 {
 	switch (op->msg.type) {
+	case REQ_END_OPEN:
+		op->msg.mode = PAGE_INVALID;
+		/* fall through */
 	case REQ_OPEN:
 		request_open(core, op);
 		break;
+	case REQ_END_CLOSE:
+		op->msg.obj = signal_close(core, op->msg.cookie);
+		op->msg.mode = PAGE_INVALID;
+		/* fall through */
 	case REQ_RELEASE:
 		request_release(core, op);
 		break;
@@ -866,23 +919,34 @@ void agent_reply(struct core *core, struct op *op, const struct msg *reply)
 {
 	struct agent_object *object = object_find(core, op->msg.obj);
 	uint64_t obj = op->msg.obj;
+	struct msg answer = *reply;
 
+	if (op->msg.cookie == OPEN_ASKED && (op->msg.type == REQ_OPEN || op->msg.type == REQ_END_OPEN)) {
+		open_replied(core, object, op, reply);
+		return;
+	}
 	if (op->msg.type == REQ_OPEN) {
 		opened(core, op, reply);
 		return;
 	}
+	if (reply->flags & SIZE_REVOKED) /* it met a revoke */
+		answer.error = -EIO;
 	/* The kernel is answered first: only then can it give up what lies past the end. */
 	if (op->msg.type == REQ_WRITE)
-		grown(core, object, op, reply);
-	else if (reply->low != NO_LOW || !agent_defers_attr(core, op, obj, reply))
-		setsize_answer(core, op, reply);
+		grown(core, object, op, &answer);
+	else if (reply->low != NO_LOW || !agent_defers_attr(core, op, obj, &answer))
+		setsize_answer(core, op, &answer);
 	if (reply->error)
 		return;
 	object = object_find(core, obj);
+	if (object && reply->flags & SIZE_REVOKED)
+		revoked(core, object);
 	if (reply->low != NO_LOW)
 		resized(core, obj, DROP_RESIZED, reply->size, reply->low, reply->cookie);
 	else if (object)
 		object->attr.size_bytes = reply->size;
+	if (object)
+		settle(core, object);
 }
 
 void agent_message(struct core *core, uint32_t slot, const struct msg *msg)
@@ -905,6 +969,10 @@ void agent_message(struct core *core, uint32_t slot, const struct msg *msg)
 
 			core_send(core, slot, &answer);
 		}
+		break;
+	case MSG_SIGNAL:
+		if (object)
+			signal_deliver(core, object, msg);
 		break;
 	default:
 		size_changed(core, msg);
@@ -1012,6 +1080,7 @@ void agent_disconnected(struct core *core, uint32_t slot)
 		}
 		object->state = AGENT_LOST;
 		object->unflushed = 0;
+		signal_cut(core, object);
 		drop_everything(core, object, -EIO);
 	}
 }

@@ -334,16 +334,28 @@ static void make_object(struct core *core, struct op *op)
 	op_call(core, op, session_slot(core, DIRECTORY_NUMBER), &insert);
 }
 
-/* "destroy" only removes the name; "revoke" cuts the users off at the home first. */
+enum { NAME_STAYS, NAME_DESTROYED, NAME_REVOKED }; /* in the op's msg.cookie */
+
+/* The home comes first, to judge it and to cut the users off; then the name is removed, before the program goes on. */
 static void control(struct core *core, struct op *op)
 {
-	if (!text_is(&op->msg.payload, "destroy")) {
-		op->msg.cookie = text_is(&op->msg.payload, "revoke");
-		call_home(core, op);
+	op->msg.cookie = text_is(&op->msg.payload, "destroy")  ? NAME_DESTROYED
+	                 : text_is(&op->msg.payload, "revoke") ? NAME_REVOKED
+	                                                       : NAME_STAYS;
+	call_home(core, op);
+}
+
+/* What has lost its home can still be destroyed. */
+static void controlled(struct core *core, struct op *op, const struct msg *reply)
+{
+	uint64_t goes = op->msg.cookie;
+
+	if (!goes || (reply->error && (goes == NAME_REVOKED || reply->error == -EPERM))) {
+		op_finish(core, op, reply->error, NULL);
 		return;
 	}
-	op->msg.type = MSG_REMOVE;
-	op->msg.payload = payload_bytes("", 1);
+	op->msg = (struct msg){
+		.type = MSG_REMOVE, .obj = op->msg.obj, .cookie = goes, .payload = payload_bytes("", 1)};
 	call_directory(core, op);
 }
 
@@ -407,6 +419,12 @@ static void request(struct core *core, uint64_t token, const struct msg *msg)
 	case REQ_INFO:
 		info(core, op);
 		break;
+	case REQ_END_READ:
+	case REQ_END_POST:
+	case REQ_END_OWN:
+	case REQ_END_POLL:
+		signal_request(core, op);
+		break;
 	default:
 		agent_request(core, op);
 		break;
@@ -462,28 +480,28 @@ static void op_replied(struct core *core, struct op *op, const struct msg *reply
 		}
 		fields.obj = op->msg.obj;
 		if (object && !reply->error)
-			fields.attr = object->attr;
+			fields.attr = owner_attr(core, object, SLOT_SELF);
 		op_finish(core, op, reply->error, &fields);
 		return;
 	}
 	case MSG_CONTROL:
-		if (op->msg.cookie && !reply->error) {
-			op->msg = (struct msg){
-				.type = MSG_REMOVE, .obj = op->msg.obj, .cookie = 1, .payload = payload_bytes("", 1)};
-			call_directory(core, op);
-			return;
-		}
-		break;
+		controlled(core, op, reply);
+		return;
 	case MSG_REMOVE:
-		if (op->msg.cookie && reply->error == -ENOENT) {
+		if (op->msg.cookie == NAME_REVOKED && reply->error == -ENOENT) {
 			op_finish(core, op, 0, NULL); /* revoked what had no name any more */
 			return;
 		}
 		break;
 	case REQ_OPEN:
+	case REQ_END_OPEN:
 	case REQ_WRITE:
 	case MSG_SETSIZE:
 		agent_reply(core, op, reply);
+		return;
+	case REQ_END_POST:
+	case REQ_END_OWN:
+		signal_reply(core, op, reply);
 		return;
 	default:
 		break;
@@ -545,6 +563,7 @@ static void message(struct core *core, uint32_t slot, const struct msg *msg)
 	case MSG_GRANT:
 	case MSG_RECALL:
 	case MSG_SIZE:
+	case MSG_SIGNAL:
 		agent_message(core, slot, msg);
 		break;
 	default:
@@ -660,6 +679,7 @@ void core_free(struct core *core)
 	if (!core)
 		return;
 	scratch_free_all(core);
+	signal_fini(core);
 	agent_fini(core);
 	home_fini(core);
 	names_fini(core);

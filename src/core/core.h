@@ -45,6 +45,7 @@ enum action_type {
 	ACT_INVALIDATE,  /* token, msg.obj, .seg, .page, .count (0: to the end): drop from the kernel's cache, then
 	                    EV_INVALIDATED. Never carried out in the thread that serves requests. With size_check
 	                    nothing is dropped: make the kernel see the object's size of now */
+	ACT_WAKE,        /* token: an end that was polled has got a signal, or is cut; not again before the next poll */
 	ACT_STORE_WRITE, /* msg.obj, .seg, .page, .offset, .payload */
 	ACT_STORE_DROP,  /* msg.obj, .seg, .page, .count (0: to the end) */
 	ACT_CONNECT,     /* token, text: an address */

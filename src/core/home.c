@@ -4,7 +4,7 @@
  *   NEW --LINK named--> NAMED <--rename--> UNNAMED --remove--> NONE
  *
  * An object ends when it has no name (NONE) and no node has it open; an UNNAMED one also when its last user has gone,
- * as netmemory(3) promises; a revoked one when its users have noticed.
+ * as netmemory(3) promises; a revoked one when its users have noticed. For what an owner changes see owner.c.
  */
 #include "internal.h"
 
@@ -32,6 +32,7 @@ int home_create(struct core *core, const struct object_attr *attr, uint64_t *obj
 	object->attr = *attr;
 	object->attr.size_bytes = 0;
 	object->attr.used_bytes = 0;
+	object->owner = NO_SLOT;
 	object->attr.mtime_ns = object->attr.ctime_ns = core_wall_ns(core);
 	page_table_init(&object->pages, sizeof(struct home_page));
 	HASH_ADD(hh, core->homes, obj, sizeof(object->obj), object);
@@ -39,29 +40,39 @@ int home_create(struct core *core, const struct object_attr *attr, uint64_t *obj
 	return 0;
 }
 
-static void destroy(struct core *core, struct home_object *object)
+static void object_free(struct core *core, struct home_object *object)
 {
-	struct action *action = core_act(core, ACT_STORE_DROP);
-
-	action->msg.obj = object->obj;
 	pages_free(core, object);
 	resize_free(object);
 	HASH_DEL(core->homes, object);
+	free(object->access);
 	free(object);
+}
+
+static void unlink_name(struct core *core, struct home_object *object)
+{
+	struct msg gone = {.type = MSG_GONE, .obj = object->obj};
+
+	core_send(core, session_slot(core, DIRECTORY_NUMBER), &gone);
+	object->link = LINK_STATE_NONE;
+}
+
+void home_revoke(struct core *core, struct home_object *object, uint32_t slot, uint32_t req)
+{
+	unlink_name(core, object);
+	resize_revoke(core, object, slot, req);
 }
 
 void home_maybe_destroy(struct core *core, struct home_object *object)
 {
 	if (object->users)
 		return;
-	if (object->link == LINK_STATE_UNNAMED && object->used_once) {
-		struct msg gone = {.type = MSG_GONE, .obj = object->obj};
-
-		core_send(core, session_slot(core, DIRECTORY_NUMBER), &gone);
-		object->link = LINK_STATE_NONE;
+	if (object->link == LINK_STATE_UNNAMED && object->used_once)
+		unlink_name(core, object);
+	if (object->link == LINK_STATE_NONE) {
+		core_act(core, ACT_STORE_DROP)->msg.obj = object->obj;
+		object_free(core, object);
 	}
-	if (object->link == LINK_STATE_NONE)
-		destroy(core, object);
 }
 
 void home_touch(struct core *core, struct home_object *object)
@@ -71,14 +82,17 @@ void home_touch(struct core *core, struct home_object *object)
 
 static void answer_attr(struct core *core, const struct home_object *object, uint32_t slot, uint32_t req)
 {
-	struct msg fields = {.obj = object->obj, .attr = object->attr};
+	struct msg fields = {.obj = object->obj, .attr = owner_attr(core, object, slot)};
 
-	fields.attr.used_bytes = object->pages_data * PAGE_BYTES;
 	core_answer(core, slot, req, 0, &fields);
 }
 
 static void set_attr(struct core *core, struct home_object *object, uint32_t slot, const struct msg *msg)
 {
+	if (!owner_permits(object, slot)) {
+		core_answer(core, slot, msg->req, -EPERM, NULL);
+		return;
+	}
 	if (msg->flags & SETATTR_MODE)
 		object->attr.mode = msg->attr.mode & 07777;
 	if (msg->flags & SETATTR_UID)
@@ -106,9 +120,12 @@ static void answer_status(struct core *core, const struct home_object *object, u
 	const char *text = core_text(
 		core,
 		"id: %" PRIu64 "\nhome: %s\nsize: %" PRIu64 "\nholders:%s\npages: %" PRIu64 "\nfaults: %" PRIu64
-		"\nhand-offs: %" PRIu64 "\nbytes: %" PRIu64 "\nlost: %" PRIu64 "\nrevert: %s\nstate: %s\n",
+		"\nhand-offs: %" PRIu64 "\nbytes: %" PRIu64 "\nlost: %" PRIu64 "\nrevert: %s\nowner: %s\naccess:%s\n"
+		"signals: %" PRIu64 "\nbyte-order: %s\nstate: %s\n",
 		object->obj, core->node_name, object->attr.size_bytes, holders_text(core, object), object->pages_data,
 		object->faults, object->handoffs, object->bytes, object->lost, object->revert ? "on" : "off",
+		object->owner == NO_SLOT ? "none" : session_name(core, object->owner), owner_access_text(core, object),
+		object->signals, __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? "little" : "big",
 		object->revoked                         ? "revoked"
 		: object->link == LINK_STATE_NAMED   ? "named"
 		: object->link == LINK_STATE_UNNAMED ? "unnamed"
@@ -121,48 +138,61 @@ static void answer_status(struct core *core, const struct home_object *object, u
 static void control(struct core *core, struct home_object *object, uint32_t slot, const struct msg *msg)
 {
 	char word[32] = "", argument[32] = "", rest[2] = "";
-	char text[64];
-	int words;
+	char text[TEXT_BYTES];
+	int words, at = 0, error = 0;
 
 	snprintf(text, sizeof(text), "%.*s", (int)msg->payload.length_bytes, (const char *)msg->payload.bytes);
-	words = sscanf(text, "%31s %31s %1s", word, argument, rest);
-	if (words == 1 && !strcmp(word, "revoke")) {
-		resize_revoke(core, object, slot, msg->req);
+	words = sscanf(text, "%31s %n%31s %1s", word, &at, argument, rest);
+	if (!owner_permits(object, slot)) {
+		error = -EPERM;
+	} else if (words == 1 && !strcmp(word, "revoke")) {
+		home_revoke(core, object, slot, msg->req);
+		home_maybe_destroy(core, object);
 		return;
-	}
-	if (words == 1 && !strcmp(word, "clear")) {
+	} else if (words == 1 && !strcmp(word, "destroy")) {
+		/* Whoever asks removes the name, after this answer. */
+	} else if (!strcmp(word, "access")) {
+		error = owner_set_access(object, text + at);
+	} else if (words == 1 && !strcmp(word, "clear")) {
 		pages_clear_lost(core, object);
 	} else if (words == 2 && !strcmp(word, "revert") && (!strcmp(argument, "on") || !strcmp(argument, "off"))) {
 		object->revert = !strcmp(argument, "on");
 	} else {
-		core_answer(core, slot, msg->req, -EINVAL, NULL);
-		return;
+		error = -EINVAL;
 	}
-	core_answer(core, slot, msg->req, 0, NULL);
+	core_answer(core, slot, msg->req, error, NULL);
 }
 
-static void opened(struct core *core, struct home_object *object, uint32_t slot, uint32_t req)
+/* A node that has it open already may ask again, for another mode; refused, it still has it open. */
+static void opened(struct core *core, struct home_object *object, uint32_t slot, const struct msg *msg)
 {
-	if (object->revoked) {
-		core_answer(core, slot, req, -EIO, NULL);
+	int error = object->revoked ? -EIO : owner_open_error(core, object, slot, (enum page_mode)msg->mode);
+
+	if (error) {
+		core_answer(core, slot, msg->req, error, NULL);
 		return;
 	}
 	object->users |= node_bit(slot);
 	object->used_once = true;
-	answer_attr(core, object, slot, req);
+	answer_attr(core, object, slot, msg->req);
 }
 
 /* The node has gone, or has nothing of the object open any more. May end the object. */
 static void forget_node(struct core *core, struct home_object *object, uint32_t slot, bool died)
 {
 	object->users &= ~node_bit(slot);
+	if (object->owner == slot)
+		owner_gone(core, object);
 	pages_forget_node(core, object, slot, died);
 	resize_forget_node(core, object, slot);
 	home_maybe_destroy(core, object);
 }
 
+/* What the directory said before it heard of a revoke is too late. */
 static void linked(struct core *core, struct home_object *object, const struct msg *msg)
 {
+	if (object->revoked && !(msg->flags & LINK_NONE))
+		return;
 	object->link = msg->flags & LINK_NAMED     ? LINK_STATE_NAMED
 	               : msg->flags & LINK_UNNAMED ? LINK_STATE_UNNAMED
 	                                           : LINK_STATE_NONE;
@@ -187,6 +217,8 @@ static void no_such_object(struct core *core, uint32_t slot, const struct msg *m
 	case MSG_STATUS:
 	case MSG_CONTROL:
 	case MSG_OPEN:
+	case MSG_OWN:
+	case MSG_POST:
 	case MSG_SETSIZE:
 	case MSG_SYNC:
 		core_answer(core, slot, msg->req, -ESTALE, NULL);
@@ -221,7 +253,17 @@ void home_message(struct core *core, uint32_t slot, const struct msg *msg)
 		control(core, object, slot, msg);
 		break;
 	case MSG_OPEN:
-		opened(core, object, slot, msg->req);
+		opened(core, object, slot, msg);
+		break;
+	case MSG_OWN:
+		owner_take(core, object, slot, msg);
+		break;
+	case MSG_DISOWN:
+		if (object->owner == slot && object->owner_end == msg->cookie)
+			owner_gone(core, object);
+		break;
+	case MSG_POST:
+		signal_post(core, object, slot, msg);
 		break;
 	case MSG_CLOSE:
 		forget_node(core, object, slot, false);
@@ -270,12 +312,7 @@ void home_fini(struct core *core)
 	struct home_object *object, *after;
 
 	HASH_ITER(hh, core->homes, object, after)
-	{
-		pages_free(core, object);
-		resize_free(object);
-		HASH_DEL(core->homes, object);
-		free(object);
-	}
+	object_free(core, object);
 }
 
 bool core_consistent(const struct core *core, char *why, size_t why_bytes)
@@ -283,7 +320,13 @@ bool core_consistent(const struct core *core, char *why, size_t why_bytes)
 	struct home_object *object, *after;
 
 	HASH_ITER(hh, core->homes, object, after)
-	if (!pages_consistent(core, object, why, why_bytes))
+	{
+		if (!pages_consistent(core, object, why, why_bytes))
+			return false;
+		if (object->owner == NO_SLOT || object->users & node_bit(object->owner))
+			continue;
+		snprintf(why, why_bytes, "object %" PRIu64 ": the owner's node does not have it open", object->obj);
 		return false;
+	}
 	return true;
 }

@@ -7,8 +7,10 @@
  *   home.c       objects that live here: attributes, users, lifetime, control
  *   pages.c      their page directory: GET, RECALL, GRANT
  *   resize.c     their size: truncate and revoke on all nodes
+ *   owner.c      objects that are tied to an open file, and which nodes may open them
  *   agent.c      objects open on this node: opens, faults, writes, recalls
  *   drop.c       dropping pages from this node's kernel
+ *   signal.c     signals between those who have an object open
  *
  * Parts never call another node's part directly: they send a message, also when the other node is this one.
  */
@@ -152,6 +154,12 @@ struct resize {
 	uint64_t cookie;
 };
 
+/* One entry of an access list. */
+struct access {
+	uint32_t number; /* of a node */
+	uint32_t mode;   /* permission bits, of 0666 */
+};
+
 struct home_object {
 	uint64_t obj;
 	struct object_attr attr;
@@ -160,6 +168,11 @@ struct home_object {
 	bool revert;
 	bool used_once;
 	node_set users;
+	uint32_t owner; /* slot of the owner's node; NO_SLOT: it has none */
+	uint64_t owner_end;
+	struct access *access; /* NULL: all nodes may open it */
+	unsigned access_count;
+	uint64_t signals;
 	struct page_table pages;
 	struct resize *resize;
 	uint64_t pages_data;
@@ -243,6 +256,7 @@ struct agent_object {
 	unsigned handles;        /* granted, of any mode */
 	unsigned writers;        /* of them, or under way: writable ones */
 	struct list opens;       /* ops that wait for OPEN or for the upgrade */
+	struct list ends;        /* open files of its signal, among the handles */
 	struct list growers;     /* writes past the end that wait for DROP_SIZED to be done */
 	struct page_table pages;
 	struct fetch *fetches;
@@ -262,6 +276,7 @@ struct agent_object {
 /* --- the whole ---------------------------------------------------------------------------------------------------- */
 
 struct name_entry;
+struct end;
 
 struct core {
 	char node_name[NODE_NAME_BYTES];
@@ -309,6 +324,7 @@ struct core {
 	uint32_t waiting[NODES_MAX];
 
 	struct agent_object *agents;
+	struct end *ends;
 	struct list runs;
 	struct list dwells;
 
@@ -349,6 +365,7 @@ void session_leave(struct core *core);
 void session_close(struct core *core, uint32_t slot, const char *why);
 uint64_t session_deadline_ns(const struct core *core);
 uint32_t session_slot(const struct core *core, uint32_t number); /* NO_SLOT without a session */
+uint32_t session_number(const struct core *core, uint32_t slot);
 const char *session_name(const struct core *core, uint32_t slot);
 const char *session_member_name(const struct core *core, uint32_t number); /* "node 7" style if unknown */
 char *session_text(struct core *core);
@@ -364,6 +381,8 @@ int home_create(struct core *core, const struct object_attr *attr, uint64_t *obj
 void home_message(struct core *core, uint32_t slot, const struct msg *msg);
 void home_disconnected(struct core *core, uint32_t slot);
 void home_touch(struct core *core, struct home_object *object);
+/* Nobody can use it any more, and its name goes. The answer comes when all have confirmed; slot NO_SLOT: to nobody. */
+void home_revoke(struct core *core, struct home_object *object, uint32_t slot, uint32_t req);
 void home_maybe_destroy(struct core *core, struct home_object *object);
 struct home_object *home_find(struct core *core, uint64_t obj);
 void home_fini(struct core *core);
@@ -393,6 +412,19 @@ void resize_forget_node(struct core *core, struct home_object *object, uint32_t 
 bool resize_blocks(const struct home_object *object, uint64_t page);
 void resize_free(struct home_object *object);
 
+/* owner.c */
+/* Whether the node may change the object's attributes and use its control. */
+bool owner_permits(const struct home_object *object, uint32_t slot);
+int owner_open_error(const struct core *core, const struct home_object *object, uint32_t slot, enum page_mode mode);
+/* The attributes as the node is to see them. */
+struct object_attr owner_attr(const struct core *core, const struct home_object *object, uint32_t slot);
+void owner_take(struct core *core, struct home_object *object, uint32_t slot, const struct msg *msg);
+/* The owner's end is no more, or its node. */
+void owner_gone(struct core *core, struct home_object *object);
+/* `text`: "all" or the list. */
+int owner_set_access(struct home_object *object, const char *text);
+const char *owner_access_text(struct core *core, const struct home_object *object); /* begins with a space */
+
 /* agent.c */
 void agent_request(struct core *core, struct op *op);
 void agent_message(struct core *core, uint32_t slot, const struct msg *msg);
@@ -401,7 +433,7 @@ void agent_interrupt(struct core *core, struct op *op);
 void agent_connected(struct core *core, uint32_t slot);
 void agent_disconnected(struct core *core, uint32_t slot);
 void agent_page_gone(struct core *core, struct agent_object *object, uint64_t page, struct agent_page *entry);
-/* Takes the op and answers it with `reply` later if the kernel must not be shown a size now. */
+/* Notes the attributes. Takes the op and answers it with `reply` later if the kernel must not be shown a size now. */
 bool agent_defers_attr(struct core *core, struct op *op, uint64_t obj, const struct msg *reply);
 void agent_drop_done(struct core *core, struct agent_object *object, enum drop_goal goal, uint64_t cookie);
 void agent_tick(struct core *core);
@@ -419,6 +451,16 @@ void drop_split(struct core *core, struct agent_object *object, uint64_t page);
 void drop_again(struct core *core, struct agent_object *object, uint64_t page);
 void drop_done(struct core *core, uint64_t token);
 void drop_forget_all(struct agent_object *object);
+
+/* signal.c */
+void signal_request(struct core *core, struct op *op);
+void signal_reply(struct core *core, struct op *op, const struct msg *reply); /* to an op of signal_request() */
+uint64_t signal_open(struct core *core, struct agent_object *object, bool reads); /* the end's id */
+uint64_t signal_close(struct core *core, uint64_t id);                            /* the object's */
+void signal_deliver(struct core *core, struct agent_object *object, const struct msg *msg);
+void signal_cut(struct core *core, struct agent_object *object);
+void signal_fini(struct core *core); /* after the agents are gone no end is looked at any more */
+void signal_post(struct core *core, struct home_object *object, uint32_t slot, const struct msg *msg);
 
 static inline uint64_t pages_of(uint64_t bytes)
 {

@@ -54,7 +54,7 @@ static struct name_entry *entry_by_obj(struct core *core, uint64_t obj)
 
 static void tell_home(struct core *core, uint64_t obj, unsigned link)
 {
-	struct msg msg = {.type = MSG_LINK, .obj = obj, .flags = (uint16_t)link};
+	struct msg msg = {.type = MSG_LINK, .obj = obj, .flags = link};
 
 	core_send(core, session_slot(core, object_home(obj)), &msg);
 }

@@ -61,8 +61,8 @@ static void advance(struct core *core, struct home_object *object)
 	{
 		struct resizer *resizer = list_entry(link, struct resizer, link);
 		struct msg fields = {
-			.obj = object->obj, .attr = object->attr, .size = object->attr.size_bytes, .low = low,
-			.cookie = resize->cookie};
+			.obj = object->obj, .attr = owner_attr(core, object, resizer->slot), .size = object->attr.size_bytes,
+			.low = low, .cookie = resize->cookie, .flags = object->revoked ? SIZE_REVOKED : 0};
 
 		core_answer(core, resizer->slot, resizer->req, 0, &fields);
 		list_remove(&resizer->link);
@@ -89,7 +89,8 @@ static void start(struct core *core, struct home_object *object, uint64_t size, 
 		resize->low = NO_LOW;
 		object->resize = resize;
 	}
-	list_push_back(&resize->resizers, &resizer->link);
+	if (resizer)
+		list_push_back(&resize->resizers, &resizer->link);
 	if (low < resize->low)
 		resize->low = low;
 	resize->cookie = ++core->next_cookie;
@@ -128,13 +129,18 @@ void resize_request(struct core *core, struct home_object *object, uint32_t slot
 		core_answer(core, slot, msg->req, object->revoked ? -EIO : -EFBIG, NULL);
 		return;
 	}
+	if (object->owner != NO_SLOT && (!grow || msg->size > old)) {
+		core_answer(core, slot, msg->req, -EPERM, NULL);
+		return;
+	}
 	/*
 	 * A write that overlaps with a truncate which its node has not confirmed counts as before it: it grows nothing, and
 	 * what it puts past the end is cut off.
 	 */
 	if ((!object->resize && (msg->size == old || (grow && msg->size < old))) ||
 	    (grow && object->resize && object->resize->low != NO_LOW && object->resize->telling & node_bit(slot))) {
-		struct msg fields = {.obj = object->obj, .attr = object->attr, .size = old, .low = NO_LOW};
+		struct msg fields = {
+			.obj = object->obj, .attr = owner_attr(core, object, slot), .size = old, .low = NO_LOW};
 
 		core_answer(core, slot, msg->req, 0, &fields);
 		return;
@@ -146,7 +152,7 @@ void resize_request(struct core *core, struct home_object *object, uint32_t slot
 void resize_revoke(struct core *core, struct home_object *object, uint32_t slot, uint32_t req)
 {
 	object->revoked = true;
-	start(core, object, 0, 0, resizer_new(slot, req, false));
+	start(core, object, 0, 0, slot == NO_SLOT ? NULL : resizer_new(slot, req, false));
 }
 
 void resize_sized(struct core *core, struct home_object *object, uint32_t slot, uint64_t cookie)

@@ -67,9 +67,14 @@ const char *session_member_name(const struct core *core, uint32_t number)
 	return member ? member->name : "(unknown node)";
 }
 
+uint32_t session_number(const struct core *core, uint32_t slot)
+{
+	return slot == SLOT_SELF ? core->number : core->sessions[slot].number;
+}
+
 const char *session_name(const struct core *core, uint32_t slot)
 {
-	return session_member_name(core, slot == SLOT_SELF ? core->number : core->sessions[slot].number);
+	return session_member_name(core, session_number(core, slot));
 }
 
 static int by_number(const struct member *a, const struct member *b)

@@ -14,7 +14,7 @@
 
 #include "limits.h"
 
-#define PROTOCOL_VERSION 1
+#define PROTOCOL_VERSION 2
 
 /* A page's mode at a node, in growing order of what the node may do. */
 enum page_mode { PAGE_INVALID = 0, PAGE_SHARED = 1, PAGE_EXCLUSIVE = 2 };
@@ -40,13 +40,16 @@ enum msg_type {
 	MSG_SETATTR, /* obj, flags SETATTR_*, attr -> attr */
 	MSG_STATUS,  /* obj -> payload: the text of the status file */
 	MSG_CONTROL, /* obj, payload: the text written */
-	MSG_OPEN,    /* obj: the node has it open from now on -> attr */
+	MSG_OPEN,    /* obj, mode (INVALID: not its memory): the node has it open from now on -> attr */
+	MSG_OWN,     /* obj, cookie: the end that its life is tied to, attr.uid: who wants that */
+	MSG_POST,    /* obj, flags POST_*, cookie: the end that does not get it */
 	MSG_SETSIZE, /* obj, seg, size, flags REQUEST_GROW -> attr, low */
 	MSG_SYNC,    /* obj, seg: answered once all that came before it is in the store */
 	MSG_REPLY,   /* req, error, and what the request says */
 
 	/* To an object's home, not answered. */
 	MSG_CLOSE,     /* obj: the node has it open no more and holds none of its pages */
+	MSG_DISOWN,    /* obj, cookie: the end that was its owner is no more */
 	MSG_DOWNGRADE, /* obj, seg: all that the node holds exclusive it now holds shared */
 	MSG_PUT,       /* obj, seg, page, offset, payload: bytes of one page that the node holds exclusive */
 	MSG_LINK,      /* directory to home: obj, flags LINK_*: how it is named */
@@ -60,6 +63,9 @@ enum msg_type {
 	MSG_SIZE,     /* home to node: obj, seg, size, low, cookie, flags SIZE_REVOKED: drop what lies past low */
 	MSG_SIZED,    /* node to home: obj, seg, cookie */
 
+	/* Home to node. */
+	MSG_SIGNAL, /* obj, flags POST_*, number and cookie: the node and its end that posted it */
+
 	/* Local requests only, never on the wire. */
 	REQ_MKDIR,   /* dir, attr, payload NAME -> obj, attr */
 	REQ_OPEN,    /* obj, mode: PAGE_INVALID for a directory or text file, else SHARED or EXCLUSIVE -> attr */
@@ -67,6 +73,13 @@ enum msg_type {
 	REQ_READ,    /* obj, seg, page, count -> payload of whole pages */
 	REQ_WRITE,   /* obj, seg, page, offset, payload within one page, flags WRITE_BACK */
 	REQ_INFO,    /* payload: "nodes", "status" or "metrics" -> payload: text */
+	/* On an end, which is an open file of NAME/signal. */
+	REQ_END_OPEN,  /* obj, flags END_READS -> cookie: the end, attr; does what REQ_OPEN with PAGE_INVALID does, too */
+	REQ_END_CLOSE, /* cookie */
+	REQ_END_READ,  /* cookie, count, flags END_NONBLOCK -> count: so many signals were pending and are taken */
+	REQ_END_POST,  /* cookie, flags POST_* */
+	REQ_END_OWN,   /* cookie, attr.uid: the program's */
+	REQ_END_POLL,  /* cookie -> flags END_READABLE, END_CUT; one ACT_WAKE says when that is worth asking again */
 	MSG_TYPES
 };
 
@@ -85,12 +98,22 @@ enum {
 	LINK_NAMED = 1 << 9,
 	LINK_UNNAMED = 1 << 10,
 	LINK_NONE = 1 << 11,
-	MSG_FLAGS = (1 << 12) - 1
+	POST_OWNER = 1 << 12, /* to the owner's end only */
+	POST_USERS = 1 << 13, /* to all but the owner's end */
+	POST_ONCE = 1 << 14,  /* not where one is pending already */
+	END_READS = 1 << 15,
+	END_NONBLOCK = 1 << 16,
+	END_READABLE = 1 << 17,
+	END_CUT = 1 << 18,
+	MSG_FLAGS = (1 << 19) - 1
 };
+
+/* In attr.mode, said by the home: the object's life is tied to an end. */
+#define OBJECT_OWNED (1u << 16)
 
 /* What all nodes agree on about an object. Times in ns since 1970. */
 struct object_attr {
-	uint32_t mode; /* permission bits */
+	uint32_t mode; /* permission bits as the node that asks is to see them, OBJECT_OWNED */
 	uint32_t uid;
 	uint32_t gid;
 	uint64_t size_bytes;
@@ -113,7 +136,7 @@ struct msg {
 	uint8_t mode;
 	uint16_t dir;
 	uint16_t to_dir;
-	uint16_t flags;
+	uint32_t flags;
 	int32_t error; /* 0 or a negative errno of Linux */
 	uint32_t req;
 	uint32_t epoch;

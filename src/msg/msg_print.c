@@ -49,11 +49,14 @@ static const struct type_info types[MSG_TYPES] = {
 	[MSG_SETATTR] = { "SETATTR", true, FIELD_REQ | FIELD_OBJ },
 	[MSG_STATUS] = { "STATUS", true, FIELD_REQ | FIELD_OBJ },
 	[MSG_CONTROL] = { "CONTROL", true, FIELD_REQ | FIELD_OBJ },
-	[MSG_OPEN] = { "OPEN", true, FIELD_REQ | FIELD_OBJ },
+	[MSG_OPEN] = { "OPEN", true, FIELD_REQ | FIELD_OBJ | FIELD_MODE },
+	[MSG_OWN] = { "OWN", true, FIELD_REQ | FIELD_OBJ | FIELD_COOKIE },
+	[MSG_POST] = { "POST", true, FIELD_REQ | FIELD_OBJ | FIELD_COOKIE },
 	[MSG_SETSIZE] = { "SETSIZE", true, FIELD_REQ | FIELD_OBJ | FIELD_SEG | FIELD_SIZE },
 	[MSG_SYNC] = { "SYNC", true, FIELD_REQ | FIELD_OBJ | FIELD_SEG },
 	[MSG_REPLY] = { "REPLY", true, FIELD_REQ | FIELD_ERROR },
 	[MSG_CLOSE] = { "CLOSE", true, FIELD_OBJ },
+	[MSG_DISOWN] = { "DISOWN", true, FIELD_OBJ | FIELD_COOKIE },
 	[MSG_DOWNGRADE] = { "DOWNGRADE", true, FIELD_OBJ | FIELD_SEG },
 	[MSG_PUT] = { "PUT", true, FIELDS_PAGE | FIELD_OFFSET },
 	[MSG_LINK] = { "LINK", true, FIELD_OBJ },
@@ -64,12 +67,19 @@ static const struct type_info types[MSG_TYPES] = {
 	[MSG_RECALLED] = { "RECALLED", true, FIELDS_PAGE | FIELD_MODE },
 	[MSG_SIZE] = { "SIZE", true, FIELD_OBJ | FIELD_SEG | FIELD_SIZE | FIELD_LOW | FIELD_COOKIE },
 	[MSG_SIZED] = { "SIZED", true, FIELD_OBJ | FIELD_SEG | FIELD_COOKIE },
+	[MSG_SIGNAL] = { "SIGNAL", true, FIELD_OBJ | FIELD_NUMBER | FIELD_COOKIE },
 	[REQ_MKDIR] = { "MKDIR", false, FIELD_DIR },
 	[REQ_OPEN] = { "REQ_OPEN", false, FIELD_OBJ | FIELD_MODE },
 	[REQ_RELEASE] = { "RELEASE", false, FIELD_OBJ | FIELD_MODE },
 	[REQ_READ] = { "READ", false, FIELDS_PAGE | FIELD_COUNT },
 	[REQ_WRITE] = { "WRITE", false, FIELDS_PAGE | FIELD_OFFSET },
 	[REQ_INFO] = { "INFO", false, 0 },
+	[REQ_END_OPEN] = { "END_OPEN", false, FIELD_OBJ },
+	[REQ_END_CLOSE] = { "END_CLOSE", false, FIELD_COOKIE },
+	[REQ_END_READ] = { "END_READ", false, FIELD_COOKIE | FIELD_COUNT },
+	[REQ_END_POST] = { "END_POST", false, FIELD_COOKIE },
+	[REQ_END_OWN] = { "END_OWN", false, FIELD_COOKIE },
+	[REQ_END_POLL] = { "END_POLL", false, FIELD_COOKIE },
 };
 
 static const char *const mode_names[] = {
@@ -79,7 +89,7 @@ static const char *const mode_names[] = {
 };
 
 static const struct {
-	uint16_t flag;
+	uint32_t flag;
 	const char *name;
 } flag_names[] = {
 	{ REQUEST_NOREPLACE, "noreplace" },
@@ -94,6 +104,13 @@ static const struct {
 	{ LINK_NAMED, "named" },
 	{ LINK_UNNAMED, "unnamed" },
 	{ LINK_NONE, "unlinked" },
+	{ POST_OWNER, "to-owner" },
+	{ POST_USERS, "to-users" },
+	{ POST_ONCE, "once" },
+	{ END_READS, "reads" },
+	{ END_NONBLOCK, "nonblock" },
+	{ END_READABLE, "readable" },
+	{ END_CUT, "cut" },
 };
 
 struct line {

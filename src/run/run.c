@@ -146,6 +146,9 @@ static void carry_out(struct run *run, struct action *action)
 	case ACT_INVALIDATE:
 		driver->invalidate(run->context, action->token, msg, action->size_check);
 		break;
+	case ACT_WAKE:
+		driver->wake(run->context, action->token);
+		break;
 	case ACT_STORE_WRITE:
 		write_page(run, msg);
 		break;

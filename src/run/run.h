@@ -19,6 +19,7 @@ struct run_driver {
 	void (*send)(void *context, uint32_t slot, const struct msg *msg);
 	void (*reply)(void *context, uint64_t token, const struct msg *msg);
 	void (*invalidate)(void *context, uint64_t token, const struct msg *range, bool size_check);
+	void (*wake)(void *context, uint64_t end);
 	void (*connect)(void *context, uint64_t token, const char *address);
 	void (*close)(void *context, uint32_t slot, const char *why);
 	void (*log)(void *context, enum log_level level, const char *text);

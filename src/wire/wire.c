@@ -26,7 +26,6 @@ enum {
 	AT_DIR = 16,
 	AT_TO_DIR = 18,
 	AT_FLAGS = 20,
-	AT_ZERO_16 = 22,
 	AT_REQ = 24,
 	AT_EPOCH = 28,
 	AT_NUMBER = 32,
@@ -118,8 +117,7 @@ void wire_encode(const struct msg *msg, uint8_t header[WIRE_HEADER_BYTES])
 	put_32(header + AT_ERROR, (uint32_t)msg->error);
 	put_16(header + AT_DIR, msg->dir);
 	put_16(header + AT_TO_DIR, msg->to_dir);
-	put_16(header + AT_FLAGS, msg->flags);
-	put_16(header + AT_ZERO_16, 0);
+	put_32(header + AT_FLAGS, msg->flags);
 	put_32(header + AT_REQ, msg->req);
 	put_32(header + AT_EPOCH, msg->epoch);
 	put_32(header + AT_NUMBER, msg->number);
@@ -150,7 +148,7 @@ static void decode_fields(const uint8_t *header, struct msg *msg)
 	msg->error = (int32_t)get_32(header + AT_ERROR);
 	msg->dir = get_16(header + AT_DIR);
 	msg->to_dir = get_16(header + AT_TO_DIR);
-	msg->flags = get_16(header + AT_FLAGS);
+	msg->flags = get_32(header + AT_FLAGS);
 	msg->req = get_32(header + AT_REQ);
 	msg->epoch = get_32(header + AT_EPOCH);
 	msg->number = get_32(header + AT_NUMBER);
@@ -180,7 +178,7 @@ static int decode_header(const uint8_t *header, struct msg *msg, const char **wh
 		return refuse(why, -EBADMSG, "frame shorter than its header");
 	if (frame_bytes > WIRE_FRAME_BYTES_MAX)
 		return refuse(why, -EMSGSIZE, "frame over the limit");
-	if (get_16(header + AT_ZERO_16) != 0 || get_32(header + AT_ZERO_32) != 0)
+	if (get_32(header + AT_ZERO_32) != 0)
 		return refuse(why, -EBADMSG, "reserved bytes used");
 	decode_fields(header, msg);
 	msg->payload = (struct payload){ .kind = PAYLOAD_NONE, .length_bytes = frame_bytes - WIRE_HEADER_BYTES };

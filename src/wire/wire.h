@@ -13,8 +13,8 @@
  *	 12     4   error                   88     8   cookie
  *	 16     2   dir                     96     4   attr.mode
  *	 18     2   to_dir                 100     4   attr.uid
- *	 20     2   flags                  104     4   attr.gid
- *	 22     2   0                      108     4   0
+ *	 20     4   flags                  104     4   attr.gid
+ *	                                   108     4   0
  *	 24     4   req                    112     8   attr.size_bytes
  *	 28     4   epoch                  120     8   attr.used_bytes
  *	 32     4   number                 128     8   attr.mtime_ns

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define ERRNO_MAX 4095
-#define PERMISSION_BITS 07777u
+#define MODE_BITS (07777u | OBJECT_OWNED)
 #define OBJECT_PAGES_MAX (OBJECT_BYTES_MAX / PAGE_BYTES)
 
 /* What may follow the header. */
@@ -35,10 +35,13 @@ static const struct type_rule rules[MSG_TYPES] = {
 	[MSG_STATUS] = { RULE_NONE, true },
 	[MSG_CONTROL] = { RULE_TEXT, true },
 	[MSG_OPEN] = { RULE_NONE, true },
+	[MSG_OWN] = { RULE_NONE, true },
+	[MSG_POST] = { RULE_NONE, true },
 	[MSG_SETSIZE] = { RULE_NONE, true },
 	[MSG_SYNC] = { RULE_NONE, true },
 	[MSG_REPLY] = { RULE_ANY, false },
 	[MSG_CLOSE] = { RULE_NONE, true },
+	[MSG_DISOWN] = { RULE_NONE, true },
 	[MSG_DOWNGRADE] = { RULE_NONE, true },
 	[MSG_PUT] = { RULE_PUT, true },
 	[MSG_LINK] = { RULE_NONE, true },
@@ -49,6 +52,7 @@ static const struct type_rule rules[MSG_TYPES] = {
 	[MSG_RECALLED] = { RULE_NONE, true },
 	[MSG_SIZE] = { RULE_NONE, true },
 	[MSG_SIZED] = { RULE_NONE, true },
+	[MSG_SIGNAL] = { RULE_NONE, true },
 };
 
 static int refuse(const char **why, int error, const char *reason)
@@ -82,7 +86,7 @@ static int check_fields(const struct msg *msg, const char **why)
 		return refuse(why, -EMSGSIZE, "size over the limit");
 	if (msg->low > OBJECT_BYTES_MAX && msg->low != UINT64_MAX)
 		return refuse(why, -EMSGSIZE, "low size over the limit");
-	if (msg->attr.mode & ~PERMISSION_BITS)
+	if (msg->attr.mode & ~MODE_BITS)
 		return refuse(why, -EBADMSG, "mode is more than permissions");
 	return 0;
 }
@@ -98,6 +102,8 @@ static int check_type(const struct msg *msg, const char **why)
 		return refuse(why, -EBADMSG, "no pages");
 	if (msg->type == MSG_GET && msg->mode == PAGE_INVALID)
 		return refuse(why, -EBADMSG, "no mode asked for");
+	if (msg->type == MSG_SIGNAL && msg->number == 0)
+		return refuse(why, -EBADMSG, "signal from nobody");
 	if (msg->type == MSG_WELCOME && (msg->number == 0 || msg->cluster == 0))
 		return refuse(why, -EBADMSG, "welcome from nobody");
 	if (msg->type == MSG_WELCOME && (msg->size > NODE_NUMBER_MAX || msg->low > NODE_NUMBER_MAX))

@@ -295,13 +295,17 @@ keep_pids() {
 
 # In good order, with programs that still have memory open, after a crash, and with a paused node.
 test_stop() {
-	for before in nothing open crash pause; do
+	for before in nothing open wait crash pause; do
 		start 3
 		keep_pids
 		make_object 1 board 64K
 		holder=
 		case $before in
 		open) hold 2 board 4 7 ;;
+		wait)
+			rm -r "$C/1/board"
+			wait_for_signals
+			;;
 		crash) node_kill 2 ;;
 		pause) node_pause 3 ;;
 		esac

@@ -8,6 +8,9 @@
  *	rename OLD NEW              by rename(2), without a second thought
  *	fill PATH PAGES store|write until it fails or is done; "done", "SIGBUS" or an errno's name, and how many pages
  *	storm PATH PATH PAGES N     N accesses, by turns on two mounts, under a storm of SIGALRM
+ *	own OBJECT                  becomes its owner, says "held", and stays
+ *	cut OBJECT                  says "held", waits until the object is cut off, and then until a load fails
+ *	signal OBJECT               sends a signal; status 1 if it cannot
  *	garbage HOST PORT KIND      connects, sends, waits: "closed" or "open" after 20 s
  *	now                         milliseconds
  *	limit SECONDS PROGRAM ...   runs it; nothing that it started outlives it
@@ -225,6 +228,50 @@ static int tool_storm(char **arguments)
 	return 0;
 }
 
+static int open_in(const char *object, const char *file)
+{
+	char path[TEST_PATH_BYTES];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", object, file);
+	fd = open(path, O_RDWR);
+	if (fd < 0)
+		test_broken("open %s", path);
+	return fd;
+}
+
+static int tool_own(char **arguments)
+{
+	if (write(open_in(arguments[0], "signal"), "own\n", 4) != 4)
+		test_fail("own: %s", strerror(errno));
+	puts("held");
+	fflush(stdout);
+	for (;;)
+		pause();
+}
+
+static int tool_cut(char **arguments)
+{
+	struct pollfd end = {.fd = open_in(arguments[0], "signal")};
+	char *memory = object_map(open_in(arguments[0], "memory"), TEST_PAGE_BYTES, true);
+	uint64_t value = 1;
+
+	if (!guard_copy(memory, &value, sizeof(value)))
+		test_fail("a store was SIGBUS");
+	puts("held");
+	fflush(stdout);
+	if (poll(&end, 1, -1) != 1 || end.revents != (POLLHUP | POLLERR))
+		test_fail("poll() gave %#x", (unsigned)end.revents);
+	while (guard_copy(&value, memory, sizeof(value)))
+		usleep(1000);
+	return 0;
+}
+
+static int tool_signal(char **arguments)
+{
+	return write(open_in(arguments[0], "signal"), "\n", 1) != 1;
+}
+
 /* The first fields of a frame, as netmemfs-protocol(7) gives them. */
 enum { FRAME_BYTES = 144, AT_VERSION = 4, AT_TYPE = 6, AT_LENGTH = 8 };
 enum { TYPE_HELLO = 1, TYPE_PING = 4, TYPE_UNKNOWN = 200 };
@@ -433,6 +480,9 @@ static const struct {
 	{"hold", 3, tool_hold},
 	{"fill", 3, tool_fill},
 	{"storm", 4, tool_storm},
+	{"own", 1, tool_own},
+	{"cut", 1, tool_cut},
+	{"signal", 1, tool_signal},
 	{"garbage", 3, tool_garbage},
 	{"now", 0, tool_now},
 	{"limit", 2, tool_limit},

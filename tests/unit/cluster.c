@@ -8,6 +8,7 @@
 #include "base/list.h"
 
 #define ANSWERS_MAX 512
+#define ENDS_MAX 256 /* ids of ends that are told apart */
 
 struct packet {
 	struct list link;
@@ -40,6 +41,7 @@ struct node {
 	struct list dirty;
 	uint64_t deadline_ns;
 	unsigned counts[MSG_TYPES];
+	unsigned wakes[ENDS_MAX];
 	struct msg last[MSG_TYPES];
 };
 
@@ -94,6 +96,9 @@ static void drive_reply(void *context, uint64_t token, const struct msg *msg)
 	answer->done = true;
 	answer->error = msg->error;
 	answer->obj = msg->obj;
+	answer->cookie = msg->cookie;
+	answer->count = msg->count;
+	answer->flags = msg->flags;
 	answer->attr = msg->attr;
 	answer->length = msg->payload.length_bytes;
 	if (answer->length)
@@ -130,6 +135,11 @@ static void drive_invalidate(void *context, uint64_t token, const struct msg *ra
 	(void)size_check;
 	*held = (struct held){.token = token, .range = *range};
 	list_push_back(&node->held, &held->link);
+}
+
+static void drive_wake(void *context, uint64_t end)
+{
+	((struct node *)context)->wakes[end % ENDS_MAX]++;
 }
 
 static void drive_connect(void *context, uint64_t token, const char *address)
@@ -219,6 +229,7 @@ static const struct run_driver driver = {.now_ns = now_ns,
                                          .send = drive_send,
                                          .reply = drive_reply,
                                          .invalidate = drive_invalidate,
+                                         .wake = drive_wake,
                                          .connect = drive_connect,
                                          .close = drive_close,
                                          .log = drive_log,
@@ -433,6 +444,11 @@ void cluster_dirty(struct cluster *cluster, unsigned node, uint64_t obj, uint64_
 
 	*dirty = (struct dirty){.obj = obj, .page = page, .byte = byte};
 	list_push_back(&cluster->nodes[node].dirty, &dirty->link);
+}
+
+unsigned cluster_wakes(struct cluster *cluster, unsigned node, uint64_t end)
+{
+	return cluster->nodes[node].wakes[end % ENDS_MAX];
 }
 
 void cluster_kill(struct cluster *cluster, unsigned node)

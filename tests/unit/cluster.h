@@ -13,7 +13,8 @@
 struct answer {
 	bool done;
 	int error;
-	uint64_t obj;
+	uint64_t obj, cookie;
+	uint32_t count, flags;
 	struct object_attr attr;
 	uint32_t length;
 	unsigned char bytes[MSG_PAYLOAD_BYTES];
@@ -50,6 +51,9 @@ void cluster_hold_invalidations(struct cluster *cluster, unsigned node);
 void cluster_release_invalidations(struct cluster *cluster, unsigned node);
 /* What the kernel has dirty and writes back when the page is invalidated. */
 void cluster_dirty(struct cluster *cluster, unsigned node, uint64_t obj, uint64_t page, unsigned char byte);
+
+/* How often an end of the node was woken. */
+unsigned cluster_wakes(struct cluster *cluster, unsigned node, uint64_t end);
 
 void cluster_kill(struct cluster *cluster, unsigned node);
 void cluster_raw(struct cluster *cluster, unsigned from, unsigned to, const struct msg *msg); /* as if `from` sent it */

@@ -164,7 +164,7 @@ START_TEST(inode_numbers)
 		if (inode_meta_name(ino))
 			ck_assert_uint_eq(inode_meta_of_name(inode_meta_name(ino)), ino);
 	}
-	ck_assert(!inode_is_object(inode_of(OBJECT, KIND_STATUS) + 1));
+	ck_assert(!inode_is_object(inode_of(OBJECT, KINDS)));
 	ck_assert_int_eq(inode_kind_of_name("Memory"), -1);
 	ck_assert_uint_eq(inode_meta_of_name("x"), 0);
 }
@@ -190,6 +190,31 @@ START_TEST(inode_attributes)
 	ck_assert_uint_eq(st.st_mode, S_IFREG | 0200);
 	inode_fill(inode_of(OBJECT, KIND_STATUS), &attr, &st);
 	ck_assert_uint_eq(st.st_mode, S_IFREG | 0440);
+	inode_fill(inode_of(OBJECT, KIND_SIGNAL), &attr, &st);
+	ck_assert_uint_eq(st.st_mode, S_IFREG | 0660);
+	ck_assert_int_eq(st.st_size, 0);
+}
+END_TEST
+
+START_TEST(owned_attributes)
+{
+	static const struct { uint32_t mode; mode_t dir, memory, signal; } rows[] = {
+		{ 0666, 0755, 0666, 0666 }, { 0000, 0500, 0000, 0600 }, { 0246, 0755, 0246, 0666 },
+	};
+	struct stat st;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct object_attr attr = { .mode = rows[i].mode | OBJECT_OWNED };
+
+		inode_fill(inode_of(OBJECT, KIND_DIR), &attr, &st);
+		ck_assert_uint_eq(st.st_mode, S_IFDIR | rows[i].dir);
+		inode_fill(inode_of(OBJECT, KIND_MEMORY), &attr, &st);
+		ck_assert_uint_eq(st.st_mode, S_IFREG | rows[i].memory);
+		inode_fill(inode_of(OBJECT, KIND_CONTROL), &attr, &st);
+		ck_assert_uint_eq(st.st_mode, S_IFREG | 0200);
+		inode_fill(inode_of(OBJECT, KIND_SIGNAL), &attr, &st);
+		ck_assert_uint_eq(st.st_mode, S_IFREG | rows[i].signal);
+	}
 }
 END_TEST
 
@@ -271,6 +296,49 @@ START_TEST(opens_are_counted)
 }
 END_TEST
 
+START_TEST(ends_are_found)
+{
+	struct object_attr attr = { .mode = 0600 };
+	struct handle *first;
+	struct handle *second;
+	struct opens *opens;
+
+	ck_assert_int_eq(opens_new(&opens), 0);
+	first = handle_new(opens, HANDLE_SIGNAL, inode_of(OBJECT, KIND_SIGNAL), 10);
+	second = handle_new(opens, HANDLE_SIGNAL, inode_of(OBJECT, KIND_SIGNAL), 10);
+	first->obj = second->obj = OBJECT;
+	first->end = 7;
+	second->end = 9;
+	ck_assert(!opens_end(opens, 7));
+	ck_assert_int_eq(opens_add(opens, first, &attr), 0);
+	ck_assert_int_eq(opens_add(opens, second, &attr), 0);
+	ck_assert(opens_end(opens, 7) == first);
+	ck_assert(opens_end(opens, 9) == second);
+	ck_assert(!opens_remove(opens, first));
+	ck_assert(!opens_end(opens, 7));
+	ck_assert(opens_end(opens, 9) == second);
+	opens_free(opens);
+}
+END_TEST
+
+START_TEST(texts_grow)
+{
+	struct handle *handle;
+	struct opens *opens;
+
+	ck_assert_int_eq(opens_new(&opens), 0);
+	handle = handle_new(opens, HANDLE_SIGNAL, inode_of(OBJECT, KIND_SIGNAL), 10);
+	ck_assert_int_eq(handle_add_text(handle, "ow", 2), 0);
+	ck_assert_int_eq(handle_add_text(handle, "ner\n", 4), 0);
+	ck_assert_str_eq(handle->text, "owner\n");
+	ck_assert_uint_eq(handle->text_bytes, 6);
+	ck_assert_int_eq(handle_set_text(handle, "own", 3), 0);
+	ck_assert_str_eq(handle->text, "own");
+	ck_assert_uint_eq(handle->text_bytes, 3);
+	opens_free(opens);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("fuse");
@@ -287,9 +355,12 @@ int main(void)
 	tcase_add_test(cases, too_long);
 	tcase_add_test(cases, inode_numbers);
 	tcase_add_test(cases, inode_attributes);
+	tcase_add_test(cases, owned_attributes);
 	tcase_add_test(cases, lookups_are_remembered);
 	tcase_add_test(cases, tombstones);
 	tcase_add_test(cases, opens_are_counted);
+	tcase_add_test(cases, ends_are_found);
+	tcase_add_test(cases, texts_grow);
 	suite_add_tcase(suite, cases);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);

@@ -427,7 +427,7 @@ END_TEST
 
 START_TEST(wrong_version)
 {
-	expect_cut_off("NMEM\2", 6, "another version of the protocol");
+	expect_cut_off("NMEM\1", 6, "another version of the protocol");
 }
 END_TEST
 

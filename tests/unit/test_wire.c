@@ -38,7 +38,7 @@ static const struct msg good[] = {
 	            .mtime_ns = UINT64_MAX, .ctime_ns = 6 } },
 	{ .type = MSG_STATUS, .req = 8, .obj = OBJECT },
 	{ .type = MSG_CONTROL, .req = 9, .obj = OBJECT, .payload = TEXT("revoke") },
-	{ .type = MSG_OPEN, .req = 10, .obj = OBJECT },
+	{ .type = MSG_OPEN, .req = 10, .obj = OBJECT, .mode = PAGE_EXCLUSIVE },
 	{ .type = MSG_SETSIZE, .req = 11, .obj = OBJECT, .seg = 2, .size = OBJECT_BYTES_MAX, .flags = REQUEST_GROW },
 	{ .type = MSG_SYNC, .req = 12, .obj = OBJECT, .seg = UINT32_MAX },
 	{ .type = MSG_REPLY, .req = 13, .error = -EIO },
@@ -58,6 +58,11 @@ static const struct msg good[] = {
 	{ .type = MSG_RECALLED, .obj = OBJECT, .page = 3, .mode = PAGE_SHARED },
 	{ .type = MSG_SIZE, .obj = OBJECT, .size = 5, .low = UINT64_MAX, .cookie = 6, .flags = SIZE_REVOKED },
 	{ .type = MSG_SIZED, .obj = OBJECT, .cookie = 6 },
+	{ .type = MSG_OWN, .req = 19, .obj = OBJECT, .cookie = UINT64_MAX, .attr.uid = UINT32_MAX },
+	{ .type = MSG_DISOWN, .obj = OBJECT, .cookie = UINT64_MAX },
+	{ .type = MSG_POST, .req = 20, .obj = OBJECT, .cookie = 8, .flags = POST_USERS | POST_ONCE },
+	{ .type = MSG_SIGNAL, .obj = OBJECT, .number = NODE_NUMBER_MAX, .cookie = 8, .flags = POST_OWNER },
+	{ .type = MSG_REPLY, .req = 21, .attr.mode = 07777 | OBJECT_OWNED },
 };
 #define GOOD (sizeof(good) / sizeof(good[0]))
 
@@ -85,6 +90,16 @@ static const struct {
 	{ -EMSGSIZE, { .type = MSG_SIZE, .obj = OBJECT, .low = UINT64_MAX - 1 } },
 	{ -EMSGSIZE, { .type = MSG_SETATTR, .obj = OBJECT, .attr.size_bytes = OBJECT_BYTES_MAX + 1 } },
 	{ -EBADMSG, { .type = MSG_SETATTR, .obj = OBJECT, .attr.mode = 0100644 } },
+	{ -EBADMSG, { .type = MSG_REPLY, .attr.mode = OBJECT_OWNED << 1 } },
+	{ -EBADMSG, { .type = MSG_OPEN, .obj = OBJECT, .mode = PAGE_EXCLUSIVE + 1 } },
+	{ -EBADMSG, { .type = MSG_OWN, .cookie = 8 } },
+	{ -EBADMSG, { .type = MSG_DISOWN, .cookie = 8 } },
+	{ -EBADMSG, { .type = MSG_POST, .cookie = 8 } },
+	{ -EBADMSG, { .type = MSG_POST, .obj = OBJECT, .payload = TEXT("owner") } },
+	{ -EBADMSG, { .type = MSG_SIGNAL, .number = 1 } },
+	{ -EBADMSG, { .type = MSG_SIGNAL, .obj = OBJECT } },
+	{ -EMSGSIZE, { .type = MSG_SIGNAL, .obj = OBJECT, .number = NODE_NUMBER_MAX + 1 } },
+	{ -EOPNOTSUPP, { .type = REQ_END_POST, .obj = OBJECT, .cookie = 8 } },
 	{ -EBADMSG, { .type = MSG_GET, .obj = OBJECT, .mode = PAGE_SHARED } },
 	{ -EBADMSG, { .type = MSG_GET, .obj = OBJECT, .count = 1 } },
 	{ -EMSGSIZE, { .type = MSG_GET, .obj = OBJECT, .count = MSG_PAGES_MAX + 1, .mode = PAGE_SHARED } },
@@ -320,7 +335,7 @@ END_TEST
 
 START_TEST(reserved_bytes)
 {
-	ck_assert_int_eq(decode_changed(22, 1, WIRE_HEADER_BYTES), -EBADMSG);
+	ck_assert_int_eq(decode_changed(108, 1, WIRE_HEADER_BYTES), -EBADMSG);
 }
 END_TEST
 
@@ -332,13 +347,13 @@ END_TEST
 
 START_TEST(layout)
 {
-	struct msg msg = { .type = MSG_GET, .mode = 1, .dir = 1, .to_dir = 1, .flags = 0x0102, .error = -2, .req = 0x11121314,
+	struct msg msg = { .type = MSG_GET, .mode = 1, .dir = 1, .to_dir = 1, .flags = 0x040102, .error = -2, .req = 0x11121314,
 		.epoch = 0x21222324, .number = 0x3132, .cluster = 0x4142434445464748, .obj = 0x51525354555657, .seg = 0x61626364,
 		.count = 0x1f, .page = 0x71727374757677 & 0xffffffffff, .offset = 0x81, .size = 0x91929394, .low = 0xa1a2a3,
 		.cookie = 0xb1b2b3b4b5b6b7b8, .attr = { 0777, 2, 3, 4, 5, 6, 7 } };
 	static const uint8_t expected[] = {
-		'N', 'M', 'E', 'M', 1, 0, MSG_GET, 1, 144, 0, 0, 0, 0xfe, 0xff, 0xff, 0xff,
-		1, 0, 1, 0, 2, 1, 0, 0, 0x14, 0x13, 0x12, 0x11, 0x24, 0x23, 0x22, 0x21,
+		'N', 'M', 'E', 'M', 2, 0, MSG_GET, 1, 144, 0, 0, 0, 0xfe, 0xff, 0xff, 0xff,
+		1, 0, 1, 0, 2, 1, 4, 0, 0x14, 0x13, 0x12, 0x11, 0x24, 0x23, 0x22, 0x21,
 		0x32, 0x31, 0, 0, 0x64, 0x63, 0x62, 0x61, 0x1f, 0, 0, 0, 0x81, 0, 0, 0,
 		0x48, 0x47, 0x46, 0x45, 0x44, 0x43, 0x42, 0x41, 0x57, 0x56, 0x55, 0x54, 0x53, 0x52, 0x51, 0,
 		0x77, 0x76, 0x75, 0x74, 0x73, 0, 0, 0, 0x94, 0x93, 0x92, 0x91, 0, 0, 0, 0,
@@ -363,8 +378,8 @@ START_TEST(printing)
 	ck_assert_str_eq(msg_print(&good[27], text, sizeof(text)),
 	                 "GRANT req=16 error=0 obj=1:1 seg=0 page=3 count=2 mode=shared payload=8192");
 	ck_assert_str_eq(msg_print(&good[27], small, sizeof(small)), "GRANT r");
-	ck_assert_str_eq(msg_print(&(struct msg){ .type = 200, .mode = 9, .flags = 0xf001 }, text, sizeof(text)),
-	                 "? type=200 mode=9 noreplace flags=0xf000");
+	ck_assert_str_eq(msg_print(&(struct msg){ .type = 200, .mode = 9, .flags = 0xf80001 }, text, sizeof(text)),
+	                 "? type=200 mode=9 noreplace flags=0xf80000");
 }
 END_TEST
 
