@@ -89,12 +89,19 @@ static void range_give(struct range *range, uint32_t state)
 	syscall(SYS_futex, &range->state, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
 }
 
+/* Made elsewhere first, so that what is there stays if there is no memory. */
 static bool range_map(const struct range *range, int flags, int fd, off_t offset)
 {
 	void *address = (void *)atomic_load(&range->start);
 	size_t length = atomic_load(&range->length);
+	void *made = mmap(NULL, length, range->protection, flags, fd, offset);
 
-	return mmap(address, length, range->protection, MAP_FIXED | flags, fd, offset) != MAP_FAILED;
+	if (made == MAP_FAILED)
+		return false;
+	if (mremap(made, length, length, MREMAP_MAYMOVE | MREMAP_FIXED, address) == address)
+		return true;
+	munmap(made, length);
+	return false;
 }
 
 static bool range_replace(struct range *range)

@@ -188,7 +188,7 @@ static void state_reset(struct rsm_import *import)
 	import->users = 0;
 	import->aborted = false;
 	import->failed = 0;
-	import->faults = 0;
+	import->faults++; /* a barrier that an earlier connection has left open fails */
 }
 
 static int import_open(struct rsm_import *import, rsm_memseg_id_t id)
