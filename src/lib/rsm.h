@@ -138,7 +138,10 @@ void rsm_guard_repair(struct rsm_import *import);
 /* Whether any of the range is in a mapping of an import. */
 bool rsm_guard_overlaps(const char *address, size_t length);
 
-/* rsm_barrier.c: RSM_SUCCESS, RSMERR_CONN_ABORTED, or RSMERR_BARRIER_FAILURE if anything failed since `faults` was read. */
+/* rsm_barrier.c: whether the node has told that the import is cut off; for good then. */
+bool rsm_import_is_cut_off(struct rsm_import *import);
+
+/* RSM_SUCCESS, RSMERR_CONN_ABORTED, or RSMERR_BARRIER_FAILURE if anything failed since `faults` was read. */
 int rsm_import_verdict(struct rsm_import *import, uint16_t faults);
 
 /* rsm_move.h and rsm_object.h: see there. */

@@ -17,29 +17,30 @@ static char barrier_closed;
 static char barrier_open;
 static pthread_mutex_t barriers_lock = PTHREAD_MUTEX_INITIALIZER; /* of all barriers' contents */
 
-/* Whether the import is cut off, by what the node has told until now. */
-static bool import_watched(const struct rsm_import *import)
+bool rsm_import_is_cut_off(struct rsm_import *import)
 {
 	struct epoll_event event;
 
-	return epoll_wait(import->watch, &event, 1, 0) > 0;
+	if (epoll_wait(import->watch, &event, 1, 0) > 0)
+		atomic_store(&import->aborted, true);
+	return atomic_load(&import->aborted);
 }
 
-/* The same, by asking the node. */
-static bool import_asked(const struct rsm_import *import)
+/* The same, by asking the node, which may not have got to telling. */
+static bool import_ask(struct rsm_import *import)
 {
 	struct pollfd end = { .fd = import->segment.signal };
 
-	return poll(&end, 1, 0) > 0;
+	if (poll(&end, 1, 0) > 0)
+		atomic_store(&import->aborted, true);
+	return atomic_load(&import->aborted);
 }
 
 int rsm_import_verdict(struct rsm_import *import, uint16_t faults)
 {
 	bool failed = atomic_load(&import->failed) > 0 || atomic_load(&import->faults) != faults;
 
-	if (!atomic_load(&import->aborted) && (failed ? import_asked(import) : import_watched(import)))
-		atomic_store(&import->aborted, true);
-	if (atomic_load(&import->aborted))
+	if (rsm_import_is_cut_off(import) || (failed && import_ask(import)))
 		return RSMERR_CONN_ABORTED;
 	if (!failed)
 		return RSM_SUCCESS;
@@ -154,7 +155,7 @@ int rsm_memseg_import_close_barrier(rsmapi_barrier_t *barrier)
 	rsm_import_enter(import);
 	if (import->perm & RSM_PERM_WRITE)
 		import_flush(import);
-	code = rsm_import_verdict(import, state.gnum);
+	code = import_ask(import) ? RSMERR_CONN_ABORTED : rsm_import_verdict(import, state.gnum);
 	rsm_import_leave(import);
 	return code;
 }

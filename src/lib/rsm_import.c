@@ -339,7 +339,7 @@ static int map_code(int error, bool anywhere)
 }
 
 /* What is wrong with mapping that, once it is known that there is no other. */
-static int mapping_verify(const struct rsm_import *import, const struct mapping *mapping, bool anywhere)
+static int mapping_verify(struct rsm_import *import, const struct mapping *mapping, bool anywhere)
 {
 	size_t unaligned = (size_t)sysconf(_SC_PAGESIZE) - 1;
 
@@ -355,7 +355,7 @@ static int mapping_verify(const struct rsm_import *import, const struct mapping 
 		return RSMERR_BAD_MEM_ALIGNMENT;
 	if (!anywhere && (!mapping->address || rsm_guard_overlaps(mapping->address, mapping->length)))
 		return RSMERR_BAD_ADDR;
-	return import->aborted ? RSMERR_CONN_ABORTED : RSM_SUCCESS;
+	return rsm_import_is_cut_off(import) ? RSMERR_CONN_ABORTED : RSM_SUCCESS;
 }
 
 int rsm_memseg_import_map(rsm_memseg_import_handle_t im_memseg, void **address, rsm_attribute_t attr,
