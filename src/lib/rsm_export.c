@@ -126,42 +126,61 @@ static int memory_from_object(struct rsm_range range, const struct rsm_object *o
 	return error;
 }
 
-/*
- * Puts the object under another range, filled with what is there, and ordinary memory, `copy`, under the present one. On
- * failure the object has its old contents again, unless it is gone.
- */
-static int ranges_exchange(const struct rsm_object *object, void *mapping, void *copy, const struct rsm_range ranges[2])
+/* A mapping that waits for being put somewhere; NULL once it is. */
+static int mapping_put(void **mapping, struct rsm_range range)
 {
-	int error = rsm_move_begin(ranges, 2);
+	int error = rsm_move_put(*mapping, range);
 
-	if (error)
-		return error;
-	error = rsm_object_read(object, copy, ranges[0].length);
-	if (!error) {
-		error = rsm_object_write(object, ranges[1].address, ranges[1].length);
-		if (!error)
-			error = rsm_move_put(mapping, ranges[1]);
-		if (!error)
-			error = rsm_move_put(copy, ranges[0]);
-		if (error)
-			rsm_object_write(object, copy, ranges[0].length);
-	}
-	rsm_move_end();
+	if (!error)
+		*mapping = NULL;
 	return error;
 }
 
+/*
+ * The present range has to have its copy before the object changes, for the sake of threads that load. On failure the
+ * object is under the present range, with its contents, unless it is gone.
+ */
+static int ranges_exchange(const struct rsm_object *object, void **mapping, void **copy, const struct rsm_range *present,
+			   const struct rsm_range *wanted)
+{
+	int error = rsm_object_read(object, *copy, present->length);
+
+	if (!error)
+		error = mapping_put(copy, *present);
+	if (error)
+		return error;
+	error = rsm_object_write(object, wanted->address, wanted->length);
+	if (!error)
+		error = mapping_put(mapping, *wanted);
+	if (error) {
+		rsm_object_write(object, present->address, present->length);
+		mapping_put(mapping, *present);
+	}
+	return error;
+}
+
+static void *mapping_or_null(void *mapped)
+{
+	return mapped == MAP_FAILED ? NULL : mapped;
+}
+
+/* Puts the object under another range, filled with what is there, and ordinary memory under the present one. */
 static int memory_exchange(const struct rsm_object *object, struct rsm_range present, struct rsm_range wanted)
 {
 	const struct rsm_range ranges[2] = { present, wanted };
-	void *mapping = object_map(object, wanted.length);
-	void *copy = memory_map(present.length);
-	int error = mapping == MAP_FAILED || copy == MAP_FAILED ? -ENOMEM : object_check(object, present);
+	void *mapping = mapping_or_null(object_map(object, wanted.length));
+	void *copy = mapping_or_null(memory_map(present.length));
+	int error = mapping && copy ? object_check(object, present) : -ENOMEM;
 
 	if (!error)
-		error = ranges_exchange(object, mapping, copy, ranges);
-	if (error && mapping != MAP_FAILED)
+		error = rsm_move_begin(ranges, 2);
+	if (!error) {
+		error = ranges_exchange(object, &mapping, &copy, &ranges[0], &ranges[1]);
+		rsm_move_end();
+	}
+	if (mapping)
 		munmap(mapping, wanted.length);
-	if (error && copy != MAP_FAILED)
+	if (copy)
 		munmap(copy, present.length);
 	return error;
 }
