@@ -10,6 +10,7 @@
  *	load FILE BYTES         MB/s of loads through a mapping
  *	write FILE BYTES        MB/s of write(2) and fsync(2)
  *	round-trip COUNT        TCP over loopback, two processes: 64 bytes there, a page back
+ *	exchange COUNT A B      TCP over loopback, two processes: A bytes there, B bytes back
  *	stream BYTES            MB/s of TCP over loopback, two processes
  */
 #include <errno.h>
@@ -217,7 +218,7 @@ static void receive_all(int fd, char *block, size_t length_bytes)
 	}
 }
 
-static void send_all(int fd, const char *block, size_t length_bytes)
+static void send_all(int fd, char *block, size_t length_bytes)
 {
 	while (length_bytes) {
 		ssize_t put = write(fd, block, length_bytes);
@@ -228,33 +229,66 @@ static void send_all(int fd, const char *block, size_t length_bytes)
 	}
 }
 
-static void answer_with_pages(int fd, size_t count)
+/* What goes to and fro. */
+static struct {
+	size_t count;
+	size_t there_bytes;
+	size_t back_bytes;
+} exchange;
+
+/* In blocks, as there is no room for more. */
+static void pass(void (*step)(int, char *, size_t), int fd, char *block, size_t length_bytes)
+{
+	while (length_bytes) {
+		size_t now = length_bytes < BLOCK_BYTES ? length_bytes : BLOCK_BYTES;
+
+		step(fd, block, now);
+		length_bytes -= now;
+	}
+}
+
+static void exchange_answer(int fd, size_t count)
 {
 	char *block = block_new();
 
 	for (size_t i = 0; i < count; i++) {
-		receive_all(fd, block, REQUEST_BYTES);
-		send_all(fd, block, BENCH_PAGE_BYTES);
+		pass(receive_all, fd, block, exchange.there_bytes);
+		pass(send_all, fd, block, exchange.back_bytes);
 	}
+}
+
+static void exchange_measure(const char *name)
+{
+	int fd = connection_new(exchange_answer, exchange.count);
+	char *block = block_new();
+	struct times times;
+
+	times_init(&times, exchange.count, exchange.count / 10);
+	for (size_t i = 0; i < exchange.count; i++) {
+		uint64_t start = now_ns();
+
+		pass(send_all, fd, block, exchange.there_bytes);
+		pass(receive_all, fd, block, exchange.back_bytes);
+		times_add(&times, now_ns() - start);
+	}
+	times_print(&times, name);
+	wait(NULL);
 }
 
 static void round_trip(char **arguments)
 {
-	size_t count = number_of(arguments[0]);
-	int fd = connection_new(answer_with_pages, count);
-	char *block = block_new();
-	struct times times;
+	exchange.count = number_of(arguments[0]);
+	exchange.there_bytes = REQUEST_BYTES;
+	exchange.back_bytes = BENCH_PAGE_BYTES;
+	exchange_measure("round-trip");
+}
 
-	times_init(&times, count, count / 10);
-	for (size_t i = 0; i < count; i++) {
-		uint64_t start = now_ns();
-
-		send_all(fd, block, REQUEST_BYTES);
-		receive_all(fd, block, BENCH_PAGE_BYTES);
-		times_add(&times, now_ns() - start);
-	}
-	times_print(&times, "round-trip");
-	wait(NULL);
+static void exchange_any(char **arguments)
+{
+	exchange.count = number_of(arguments[0]);
+	exchange.there_bytes = number_of(arguments[1]);
+	exchange.back_bytes = number_of(arguments[2]);
+	exchange_measure("exchange");
 }
 
 static void send_blocks(int fd, size_t blocks)
@@ -288,6 +322,7 @@ int main(int count, char **arguments)
 		{ "hand-off", 3, hand_off }, { "turns", 3, turns },      { "held", 2, held },
 		{ "fault", 3, fault },       { "read", 2, read_file },   { "load", 2, load_file },
 		{ "write", 2, write_file },  { "round-trip", 1, round_trip }, { "stream", 1, stream },
+		{ "exchange", 3, exchange_any },
 	};
 
 	for (size_t i = 0; i < sizeof(measurements) / sizeof(measurements[0]); i++) {
