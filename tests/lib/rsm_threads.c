@@ -7,6 +7,7 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@
 #define ROUNDS 40
 
 static atomic_bool stop;
+static atomic_int running; /* threads that have begun */
 static pthread_t threads[THREADS];
 
 static void threads_start(void *(*body)(void *))
@@ -292,14 +294,22 @@ static void *store_all_the_time(void *argument)
 	uintptr_t thread = (uintptr_t)argument;
 	uint64_t count = 0;
 
-	while (!atomic_load(&stop)) {
+	atomic_fetch_add(&running, 1);
+	do {
 		count++;
 		for (size_t memory = 0; memory < 2; memory++)
 			for (size_t page = 0; page < SEGMENT_PAGES; page++)
 				*word_of(memory, page, thread) += 1;
-	}
+	} while (!atomic_load(&stop));
 	stored[thread] = count;
 	return NULL;
+}
+
+static void stores_start(void)
+{
+	threads_start(store_all_the_time);
+	while (atomic_load(&running) < THREADS)
+		sched_yield();
 }
 
 static void no_store_is_lost(void)
@@ -341,7 +351,7 @@ static long step_read_all(const long *count)
 START_TEST(test_stores_during_create_and_destroy)
 {
 	moving_new();
-	threads_start(store_all_the_time);
+	stores_start();
 	for (int round = 0; round < ROUNDS; round++) {
 		OK(create_moving(round % 2));
 		OK(HERE(step_destroy, 0));
@@ -360,7 +370,7 @@ START_TEST(test_stores_during_rebind)
 	OK(create_moving(0));
 	ck_assert_uint_eq(HERE(step_publish, segment_id()), segment_id());
 	OK(ASK(importer, step_import, 1, segment_id(), RSM_PERM_READ));
-	threads_start(store_all_the_time);
+	stores_start();
 	SEND(importer, step_read_all, ROUNDS);
 	for (int round = 0; round < ROUNDS; round++)
 		OK(rsm_memseg_export_rebind(program.exported, moving[(round + 1) % 2], 0, SEGMENT_BYTES));
@@ -379,7 +389,7 @@ START_TEST(test_stores_during_unpublish)
 
 	moving_new();
 	OK(create_moving(0));
-	threads_start(store_all_the_time);
+	stores_start();
 	for (int round = 0; round < ROUNDS / 4; round++) {
 		ck_assert_uint_eq(HERE(step_publish, segment_id()), segment_id());
 		OK(ASK(importer, step_import, 1, segment_id(), RSM_PERM_READ));
