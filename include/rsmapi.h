@@ -1,20 +1,21 @@
 /*
- * rsmapi.h: remote shared memory. See rsm_memseg_export_create(3RSM), rsm_memseg_import_connect(3RSM) and the pages they
- * name.
+ * rsmapi.h: remote shared memory. See rsm_memseg_export_create(3RSM), rsm_memseg_import_connect(3RSM) and the pages
+ * they name.
  *
  * The interface is that of the Solaris RSMAPI; here it is a client of the netmemfs file system. A program on one node
  * exports a range of its own memory as a segment and publishes it under a number; programs on any node connect to it by
- * node and number, and then map it or copy out of and into it. All see one memory, strictly coherent: what one stores is
- * what the next load of any other sees, and atomic instructions work between nodes. Both sides can signal each other.
+ * node and number, and then map it or copy out of and into it. All see one memory, strictly coherent: what one stores
+ * is what the next load of any other sees, and atomic instructions work between nodes. Both sides can signal each
+ * other.
  *
  * All functions return RSM_SUCCESS or an RSMERR_ code, and set nothing then that they do not say. Those that are not
  * said to wait for a signal wait for other nodes at most as long as the mount's timeout. All may be called from any
- * thread at any time, but a handle that is given up must not be in use in another thread, nor be used again. None may be
- * called from a signal handler. Sizes, lengths and offsets are in bytes. Link with -lrsm.
+ * thread at any time, but a handle that is given up must not be in use in another thread, nor be used again. None may
+ * be called from a signal handler. Sizes, lengths and offsets are in bytes. Link with -lrsm.
  *
- * The library takes two signals for itself and hands on what is not its own: SIGSEGV while the memory of an export
- * segment is moved, SIGBUS from the first connection on. A program that installs a handler for SIGBUS later has to hand on
- * what it does not know itself.
+ * The library takes two signals for itself and hands on what is not its own: SIGSEGV from the first export segment on,
+ * SIGBUS from the first connection on. A program that installs a handler later has to hand on what it does not know
+ * itself.
  */
 #ifndef NETMEM_RSMAPI_H
 #define NETMEM_RSMAPI_H
@@ -135,7 +136,7 @@ typedef struct {
 	rsm_permission_t ae_permission; /* octal, owner, group and other: 0 to 0666 */
 } rsmapi_access_entry_t;
 
-/* --- scattered transfers -------------------------------------------------------------------------------------------- */
+/* --- scattered transfers ------------------------------------------------------------------------------------------ */
 
 /* rsm_iovec_t.io_type: what `local` is. */
 #define RSM_HANDLE_TYPE 0x01
@@ -169,7 +170,7 @@ typedef struct {
 /* Drop the signal where one is pending already. Also for rsm_intr_signal_post(). */
 #define RSM_SIGPOST_NO_ACCUMULATE 0x02
 
-/* --- topology ------------------------------------------------------------------------------------------------------- */
+/* --- topology ----------------------------------------------------------------------------------------------------- */
 
 /* rsm_remote_cntlr_t.connection_state: the node is up. Another value: it is not. */
 #define RSM_CONNECTION_ACTIVE 3
@@ -204,7 +205,7 @@ typedef struct {
 	rsm_connections_t *connections[1];
 } rsm_topology_t;
 
-/* --- segment ids ---------------------------------------------------------------------------------------------------- */
+/* --- segment ids -------------------------------------------------------------------------------------------------- */
 
 /* A program may choose ids from RSM_HPC_ID_BASE to RSM_USER_APP_ID_BASE - 1. The system assigns those of USER_APP. */
 #define RSM_DRIVER_PRIVATE_ID_BASE 0
@@ -222,7 +223,7 @@ typedef struct {
 #define RSM_USER_APP_ID_BASE 0x80000000
 #define RSM_USER_APP_ID_END 0xFFFFFFFF
 
-/* --- codes ---------------------------------------------------------------------------------------------------------- */
+/* --- codes -------------------------------------------------------------------------------------------------------- */
 
 #define RSM_SUCCESS 0
 #define RSMERR_BAD_LIBRARY_VERSION 1
@@ -273,7 +274,7 @@ typedef struct {
 #define RSMERR_INTERNAL_ERROR 100
 #define RSMERR_BAD_ARGS_ERRORS 117
 
-/* --- controllers, topology, ids --------------------------------------------------------------------------------------- */
+/* --- controllers, topology, ids ----------------------------------------------------------------------------------- */
 
 /*
  * Sets *controller to a handle of a mount, to be given up with rsm_release_controller().
@@ -295,13 +296,14 @@ int rsm_get_controller(char *name, rsmapi_controller_handle_t *controller);
 int rsm_get_controller_attr(rsmapi_controller_handle_t chdl, rsmapi_controller_attr_t *attr);
 
 /*
- * Gives a handle up. Segments made with it stay. RSMERR_BAD_CTLR_HNDL: not a handle, or given up as often as it was got.
+ * Gives a handle up. Segments made with it stay. RSMERR_BAD_CTLR_HNDL: not a handle, or given up as often as it was
+ * got.
  */
 int rsm_release_controller(rsmapi_controller_handle_t controller);
 
 /*
- * Sets *topology to what each mount reaches, a snapshot, to be given up with rsm_free_interconnect_topology(): all other
- * nodes of its cluster, whether they are up or not. RSMERR_BAD_TOPOLOGY_PTR: `topology` is NULL;
+ * Sets *topology to what each mount reaches, a snapshot, to be given up with rsm_free_interconnect_topology(): all
+ * other nodes of its cluster, whether they are up or not. RSMERR_BAD_TOPOLOGY_PTR: `topology` is NULL;
  * RSMERR_INSUFFICIENT_MEM, RSMERR_INSUFFICIENT_RESOURCES. Without a mount there are no controllers, which is no error.
  */
 int rsm_get_interconnect_topology(rsm_topology_t **topology);
@@ -320,9 +322,13 @@ void rsm_free_interconnect_topology(rsm_topology_t *topology);
  */
 int rsm_get_segmentid_range(const char *appid, rsm_memseg_id_t *baseid, uint32_t *length);
 
-/* --- export ----------------------------------------------------------------------------------------------------------- */
+/* --- export ------------------------------------------------------------------------------------------------------- */
 
-/* Flags of rsm_memseg_export_create(). Nothing here waits for resources, and all memory can hold locks. */
+/*
+ * Flags of rsm_memseg_export_create(): rsm_memseg_export_rebind() may be called; where memory is short, create and
+ * publish say RSMERR_INSUFFICIENT_RESOURCES, they never wait for it; and the memory is for locks, which all memory can
+ * hold.
+ */
 #define RSM_ALLOW_REBIND 0x01
 #define RSM_CREATE_SEG_DONTWAIT 0x02
 #define RSM_LOCK_OPS 0x04
@@ -337,23 +343,26 @@ int rsm_get_segmentid_range(const char *appid, rsm_memseg_id_t *baseid, uint32_t
  *                then, and a system call that stores into the memory then fails with EFAULT
  * flags          RSM_ALLOW_REBIND, RSM_CREATE_SEG_DONTWAIT, RSM_LOCK_OPS, or-ed
  *
- * The segment lives until rsm_memseg_export_destroy() or the end of the process. System V shared memory is the program's
- * own from then on; what other processes attach is apart. After fork(2) the child has a private copy of the memory, and
- * a handle that is good for nothing (RSMERR_NOT_CREATOR).
+ * The segment lives until rsm_memseg_export_destroy() or the end of the process. System V shared memory is the
+ * program's own from then on; what other processes attach is apart. After fork(2) the child has a private copy of the
+ * memory, and a handle that is good for nothing (RSMERR_NOT_CREATOR).
  *
  * In this order: RSMERR_BAD_CTLR_HNDL; RSMERR_BAD_SEG_HNDL: `memseg` is NULL; RSMERR_BAD_ADDR: `vaddr` is NULL;
  * RSMERR_BAD_LENGTH: 0; RSMERR_BAD_MEM_ALIGNMENT; RSMERR_BAD_LENGTH: more than the node gives at all; RSMERR_BAD_ADDR:
  * not such memory; RSMERR_INSUFFICIENT_MEM: the node or the process has no more memory;
  * RSMERR_INSUFFICIENT_RESOURCES: descriptors; RSMERR_PERM_DENIED: the mount cannot be written;
- * RSMERR_CTLR_NOT_PRESENT: the daemon is dead.
+ * RSMERR_REMOTE_NODE_UNREACHABLE: the node that keeps the names does not answer; RSMERR_CTLR_NOT_PRESENT: the daemon is
+ * dead.
  */
 int rsm_memseg_export_create(rsmapi_controller_handle_t controller, rsm_memseg_export_handle_t *memseg, void *vaddr,
 			     size_t length, uint_t flags);
 
 /*
  * Unpublishes the segment, cuts its importers off, and gives the handle up. The memory stays where it is, with its
- * contents, as private memory of the process. RSMERR_BAD_SEG_HNDL; RSMERR_NOT_CREATOR; RSMERR_POLLFD_IN_USE: a pollfd
- * has not been released; RSMERR_INSUFFICIENT_MEM: the process has no memory for the contents, nothing has changed.
+ * contents, as private memory of the process; what the program has unmapped of it before is let alone, and what is
+ * lost, because the daemon is dead or somebody has revoked the object, is zeros. RSMERR_BAD_SEG_HNDL;
+ * RSMERR_NOT_CREATOR; RSMERR_POLLFD_IN_USE: a pollfd has not been released, or a thread waits for a signal;
+ * RSMERR_INSUFFICIENT_MEM: the process has no memory for the contents, nothing has changed.
  */
 int rsm_memseg_export_destroy(rsm_memseg_export_handle_t memseg);
 
@@ -367,7 +376,7 @@ int rsm_memseg_export_destroy(rsm_memseg_export_handle_t memseg);
  * In this order: RSMERR_BAD_SEG_HNDL; RSMERR_BAD_ADDR: `vaddr` is NULL; RSMERR_NOT_CREATOR; RSMERR_REBIND_NOT_ALLOWED:
  * made without RSM_ALLOW_REBIND; RSMERR_BAD_ADDR: not aligned; RSMERR_BAD_LENGTH: another length; RSMERR_BAD_ADDR: not
  * memory that can be exported, or part of the segment as it is; RSMERR_INSUFFICIENT_MEM;
- * RSMERR_CONN_ABORTED: the segment was revoked.
+ * RSMERR_REMOTE_NODE_UNREACHABLE: the segment's contents are lost, see above.
  */
 int rsm_memseg_export_rebind(rsm_memseg_export_handle_t memseg, void *vaddr, offset_t off, size_t length);
 
@@ -383,15 +392,16 @@ int rsm_memseg_export_rebind(rsm_memseg_export_handle_t memseg, void *vaddr, off
  * RSMERR_NOT_CREATOR; RSMERR_SEG_ALREADY_PUBLISHED; RSMERR_RESERVED_SEGID: an id that programs may not choose;
  * RSMERR_BAD_ACL: a node twice, a permission beyond 0666, more entries than a cluster has nodes, or, with a loopback
  * controller, another entry than one for the own node; RSMERR_SEGID_IN_USE: on this node;
- * RSMERR_INSUFFICIENT_RESOURCES; RSMERR_CONN_ABORTED: the segment was revoked.
+ * RSMERR_REMOTE_NODE_UNREACHABLE: the node that keeps the names does not answer, or the segment is lost.
  */
 int rsm_memseg_export_publish(rsm_memseg_export_handle_t memseg, rsm_memseg_id_t *segment_id,
 			      rsmapi_access_entry_t access_list[], uint_t access_list_length);
 
 /*
  * Takes the id back and cuts the importers off; what they store from then on is not seen. The segment may be published
- * again. RSMERR_BAD_SEG_HNDL; RSMERR_NOT_CREATOR; RSMERR_SEG_NOT_PUBLISHED; RSMERR_INSUFFICIENT_MEM and
- * RSMERR_INSUFFICIENT_RESOURCES: there is no room for it twice, for a moment; nothing has changed.
+ * again. RSMERR_BAD_SEG_HNDL; RSMERR_NOT_CREATOR; RSMERR_SEG_NOT_PUBLISHED; RSMERR_BAD_ADDR: the program has unmapped
+ * it; RSMERR_INSUFFICIENT_MEM and RSMERR_INSUFFICIENT_RESOURCES: there is no room for it twice, for a moment; nothing
+ * has changed; RSMERR_REMOTE_NODE_UNREACHABLE, as above.
  */
 int rsm_memseg_export_unpublish(rsm_memseg_export_handle_t memseg);
 
@@ -402,7 +412,7 @@ int rsm_memseg_export_unpublish(rsm_memseg_export_handle_t memseg);
 int rsm_memseg_export_republish(rsm_memseg_export_handle_t memseg, rsmapi_access_entry_t access_list[],
 				uint_t access_list_length);
 
-/* --- import ----------------------------------------------------------------------------------------------------------- */
+/* --- import ------------------------------------------------------------------------------------------------------- */
 
 /*
  * Connects to a segment, and sets *im_memseg to a handle of the connection.
@@ -413,8 +423,8 @@ int rsm_memseg_export_republish(rsm_memseg_export_handle_t memseg, rsmapi_access
  *
  * RSMERR_BAD_CTLR_HNDL; RSMERR_BAD_SEG_HNDL: `im_memseg` is NULL; RSMERR_CTLR_NOT_PRESENT: loopback, and another node;
  * RSMERR_PERM_DENIED: not such a permission, or not granted; RSMERR_SEG_NOT_PUBLISHED: no such id there;
- * RSMERR_SEG_NOT_PUBLISHED_TO_NODE: the own node is not on the access list; RSMERR_REMOTE_NODE_UNREACHABLE: no such node,
- * or it does not answer; RSMERR_INTERRUPTED: the segment went meanwhile, try again; RSMERR_INSUFFICIENT_MEM,
+ * RSMERR_SEG_NOT_PUBLISHED_TO_NODE: the own node is not on the access list; RSMERR_REMOTE_NODE_UNREACHABLE: no such
+ * node, or it does not answer; RSMERR_INTERRUPTED: the segment went meanwhile, try again; RSMERR_INSUFFICIENT_MEM,
  * RSMERR_INSUFFICIENT_RESOURCES.
  */
 int rsm_memseg_import_connect(rsmapi_controller_handle_t controller, rsm_node_id_t node_id, rsm_memseg_id_t segment_id,
@@ -434,8 +444,8 @@ int rsm_memseg_import_disconnect(rsm_memseg_import_handle_t im_memseg);
  * offset   of the part in the segment, a multiple of the page size
  * length   of the part
  *
- * If the exporter is gone, or has unpublished the segment, loads and stores go on, to memory that nobody else sees; what
- * tells is RSMERR_CONN_ABORTED from the next rsm_memseg_import_close_barrier(), get or put.
+ * If the exporter is gone, or has unpublished the segment, loads and stores go on, to memory that nobody else sees;
+ * what tells is RSMERR_CONN_ABORTED from the next rsm_memseg_import_close_barrier(), get or put.
  *
  * RSMERR_BAD_SEG_HNDL; RSMERR_BAD_ADDR: `address` is NULL, or nothing can be mapped there; RSMERR_SEG_NOT_CONNECTED;
  * RSMERR_SEG_ALREADY_MAPPED: a handle has one mapping; RSMERR_BAD_PERMS; RSMERR_BAD_LENGTH: 0, or past the end;
@@ -456,7 +466,8 @@ int rsm_memseg_import_unmap(rsm_memseg_import_handle_t im_memseg);
  *          the own one
  * length   of what has no element size, and is moved as it is
  *
- * While a mapping exists only what is mapped may be copied. In the implicit mode a put returns when the exporter has it.
+ * While a mapping exists only what is mapped may be copied. In the implicit mode a put returns when the exporter has
+ * it.
  *
  * In this order: RSMERR_BAD_SEG_HNDL; RSMERR_BAD_ADDR: no data; RSMERR_BAD_MEM_ALIGNMENT: data or offset;
  * RSMERR_PERM_DENIED: not connected for it; RSMERR_BAD_OFFSET: past what is mapped; RSMERR_BAD_LENGTH: past the end;
@@ -475,10 +486,10 @@ int rsm_memseg_import_put64(rsm_memseg_import_handle_t im_memseg, off_t offset, 
 int rsm_memseg_import_put(rsm_memseg_import_handle_t im_memseg, off_t offset, void *src_addr, size_t length);
 
 /*
- * As get and put, for each entry in turn; the first that fails ends it. io_residual_count is set to the number of entries
- * that were not completed. RSMERR_BAD_SGIO: NULL, or a count that is not 1 to RSM_MAX_SGIOREQS, or an unknown io_type;
- * RSMERR_BAD_SEG_HNDL: the remote handle; RSMERR_BAD_LOCALMEM_HNDL; RSMERR_BAD_ADDR, RSMERR_BAD_LENGTH: the local side;
- * else as get and put, and as rsm_intr_signal_post() with RSM_IMPLICIT_SIGPOST.
+ * As get and put, for each entry in turn; the first that fails ends it. io_residual_count is set to the number of
+ * entries that were not completed. RSMERR_BAD_SGIO: NULL, or a count that is not 1 to RSM_MAX_SGIOREQS, or an unknown
+ * io_type; RSMERR_BAD_SEG_HNDL: the remote handle; RSMERR_BAD_LOCALMEM_HNDL; RSMERR_BAD_ADDR, RSMERR_BAD_LENGTH: the
+ * local side; else as get and put, and as rsm_intr_signal_post() with RSM_IMPLICIT_SIGPOST.
  */
 int rsm_memseg_import_getv(rsm_scat_gath_t *sg_io);
 int rsm_memseg_import_putv(rsm_scat_gath_t *sg_io);
@@ -497,7 +508,7 @@ int rsm_create_localmemory_handle(rsmapi_controller_handle_t cntrl_handle, rsm_l
 /* RSMERR_BAD_CTLR_HNDL; RSMERR_BAD_LOCALMEM_HNDL. */
 int rsm_free_localmemory_handle(rsmapi_controller_handle_t cntrl_handle, rsm_localmemory_handle_t local_handle);
 
-/* --- barriers --------------------------------------------------------------------------------------------------------- */
+/* --- barriers ----------------------------------------------------------------------------------------------------- */
 
 /*
  * Between rsm_memseg_import_open_barrier() and rsm_memseg_import_close_barrier(), errors of loads, stores and, in the
@@ -507,8 +518,8 @@ int rsm_free_localmemory_handle(rsmapi_controller_handle_t cntrl_handle, rsm_loc
  * initialised last.
  *
  * RSMERR_BAD_SEG_HNDL; RSMERR_BAD_BARRIER_PTR: `barrier` is NULL; RSMERR_BARRIER_UNINITIALIZED: not initialised, or
- * destroyed; RSMERR_BARRIER_NOT_OPENED: close or order without open; RSMERR_BARRIER_FAILURE: an access failed, or what was
- * written did not arrive; RSMERR_CONN_ABORTED: cut off from the segment, now and for good; RSMERR_INSUFFICIENT_MEM.
+ * destroyed; RSMERR_BARRIER_NOT_OPENED: close or order without open; RSMERR_BARRIER_FAILURE: an access failed, or what
+ * was written did not arrive; RSMERR_CONN_ABORTED: cut off from the segment, now and for good; RSMERR_INSUFFICIENT_MEM.
  */
 int rsm_memseg_import_init_barrier(rsm_memseg_import_handle_t im_memseg, rsm_barrier_type_t type,
 				   rsmapi_barrier_t *barrier);
@@ -521,7 +532,7 @@ int rsm_memseg_import_destroy_barrier(rsmapi_barrier_t *barrier);
 int rsm_memseg_import_get_mode(rsm_memseg_import_handle_t im_memseg, rsm_barrier_mode_t *mode);
 int rsm_memseg_import_set_mode(rsm_memseg_import_handle_t im_memseg, rsm_barrier_mode_t mode);
 
-/* --- signals ---------------------------------------------------------------------------------------------------------- */
+/* --- signals ------------------------------------------------------------------------------------------------------ */
 
 /*
  * Sends a signal: with an import handle to the exporter, with an export handle to all importers. Signals are counted;
@@ -545,8 +556,8 @@ int rsm_intr_signal_post(void *memseg, uint_t flags);
 int rsm_intr_signal_wait(void *memseg, int timeout);
 
 /*
- * Waits for the first of several descriptors, as poll(2), and takes a signal from each that rsm_memseg_get_pollfd() gave
- * and that has one. Ordinary descriptors may be among them.
+ * Waits for the first of several descriptors, as poll(2), and takes a signal from each that rsm_memseg_get_pollfd()
+ * gave and that has one. Ordinary descriptors may be among them.
  *
  * numfdsp  set to the number of entries with something in `revents`; may be NULL
  *

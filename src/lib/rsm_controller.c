@@ -1,7 +1,7 @@
 /*
- * Controllers are mounts. One struct stands for a mount as long as a program has a handle of it or a segment made with it;
- * the loopback controller is one of its own. All that there are hang in a list, so that a handle that was given up is
- * told from a valid one without looking at its memory.
+ * Controllers are mounts. One struct stands for a mount as long as a program has a handle of it or a segment made with
+ * it; the loopback controller is one of its own. All that there are hang in a list, so that a handle that was given up
+ * is told from a valid one without looking at its memory.
  */
 #include "lib/rsm.h"
 

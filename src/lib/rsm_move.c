@@ -2,10 +2,10 @@
  * During a move the ranges can be read but not written. A store raises SIGSEGV, whose handler waits for the end of the
  * move and returns, so that the store is tried again.
  *
- * The handler stays once it is installed: a thread that has faulted may come to its handler only after the move, and even
- * after more of them. It must find this one, which lets it try again: a thread that faults is let go once per address and
- * state of the moves. If the fault was not about a move, it is back at once in the same state, and goes to the program's
- * action.
+ * The handler stays once it is installed: a thread that has faulted may come to its handler only after the move, and
+ * even after more of them. It must find this one, which lets it try again: a thread that faults is let go once per
+ * address and state of the moves. If the fault was not about a move, it is back at once in the same state, and goes to
+ * the program's action.
  */
 #include "lib/rsm_move.h"
 
@@ -180,7 +180,7 @@ void rsm_move_end(void)
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-/* --- what can be moved ---------------------------------------------------------------------------------------------- */
+/* --- what can be moved -------------------------------------------------------------------------------------------- */
 
 /* A line of /proc/self/maps. */
 struct mapping {
@@ -224,7 +224,9 @@ static bool mapping_is_file(const struct mapping *mapping, const struct stat *fi
 	       strcmp(mapping->allowed, "rw-s") == 0;
 }
 
-/* Mappings come in the order of their addresses. They have to be of `file`, or, if that is NULL, such as can be moved. */
+/*
+ * Mappings come in the order of their addresses. They have to be of `file`, or, if that is NULL, such as can be moved.
+ */
 static int maps_check(FILE *maps, uintptr_t begin, uintptr_t end, const struct stat *file)
 {
 	char *line = NULL;

@@ -131,7 +131,7 @@ int rsm_object_revoke(const struct rsm_object *object)
 	return command_write(object->control, "revoke\n");
 }
 
-/* --- who may open it ------------------------------------------------------------------------------------------------ */
+/* --- who may open it ---------------------------------------------------------------------------------------------- */
 
 static int mode_set(const struct rsm_object *object, mode_t mode)
 {
@@ -206,7 +206,7 @@ int rsm_object_publish(int mount, struct rsm_object *object, const char *name)
 	return error;
 }
 
-/* --- its memory ----------------------------------------------------------------------------------------------------- */
+/* --- its memory --------------------------------------------------------------------------------------------------- */
 
 int rsm_object_read(const struct rsm_object *object, char *to, size_t length)
 {

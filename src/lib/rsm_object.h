@@ -41,8 +41,8 @@ int rsm_object_revoke(const struct rsm_object *object);
 rsm_permission_t rsm_object_default(void);
 
 /*
- * Who may open the object from now on: who is on the list, with these permissions; with a length of 0 all nodes, with the
- * default. -EINVAL: no such list.
+ * Who may open the object from now on: who is on the list, with these permissions; with a length of 0 all nodes, with
+ * the default. -EINVAL: no such list.
  */
 int rsm_object_permit(const struct rsm_object *object, const rsmapi_access_entry_t *list, size_t length);
 

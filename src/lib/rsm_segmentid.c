@@ -1,6 +1,6 @@
 /*
- * The file of segment ids: lines "reserved APPID BASE LENGTH". Every line is looked at, so that a file is right or wrong
- * whoever asks.
+ * The file of segment ids: lines "reserved APPID BASE LENGTH". Every line is looked at, so that a file is right or
+ * wrong whoever asks.
  */
 #include "lib/rsm.h"
 

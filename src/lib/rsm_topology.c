@@ -1,6 +1,6 @@
 /*
- * The topology: for each mount, in the order of the mount table, the other nodes of its cluster. It is collected part by
- * part, then laid out in one piece of memory, so that giving it up is one free().
+ * The topology: for each mount, in the order of the mount table, the other nodes of its cluster. It is collected part
+ * by part, then laid out in one piece of memory, so that giving it up is one free().
  */
 #include "lib/rsm.h"
 
@@ -98,8 +98,8 @@ static bool parts_have(const struct part *parts, rsm_node_id_t node)
 }
 
 /*
- * Fills in what the mount says. False: it says nothing, because its daemon is dead, or it is another cluster's node of the
- * same number, which no name can mean.
+ * Fills in what the mount says. False: it says nothing, because its daemon is dead, or it is another cluster's node of
+ * the same number, which no name can mean.
  */
 static bool part_read(int mount, const struct part *parts, struct part *part)
 {

@@ -1,6 +1,6 @@
 /*
- * test_rsm_move.c: goal: memory of each kind that may be exported moves while threads store into it all the time, and no
- * store is lost; memory of other kinds is refused; and faults that are the program's own stay so.
+ * test_rsm_move.c: goal: memory of each kind that may be exported moves while threads store into it all the time, and
+ * no store is lost; memory of other kinds is refused; and faults that are the program's own stay so.
  */
 #include <check.h>
 #include <errno.h>
@@ -130,7 +130,7 @@ static void move_once(int flags)
 	rsm_move_end();
 }
 
-/* --- threads ---------------------------------------------------------------------------------------------------------- */
+/* --- threads ------------------------------------------------------------------------------------------------------ */
 
 struct storer {
 	pthread_t thread;
@@ -282,7 +282,7 @@ START_TEST(test_system_call)
 }
 END_TEST
 
-/* --- what is refused -------------------------------------------------------------------------------------------------- */
+/* --- what is refused ---------------------------------------------------------------------------------------------- */
 
 START_TEST(test_refused)
 {
@@ -339,7 +339,7 @@ START_TEST(test_file)
 }
 END_TEST
 
-/* --- signals of the program ------------------------------------------------------------------------------------------- */
+/* --- signals of the program --------------------------------------------------------------------------------------- */
 
 static sigjmp_buf escape;
 static atomic_int caught;
@@ -436,7 +436,10 @@ static void store_in_handler(int number)
 	caught++;
 }
 
-/* Its handler stores into what moves, on top of a thread that most likely waits for the move, and of the one that moves. */
+/*
+ * Its handler stores into what moves, on top of a thread that most likely waits for the move, and of the one that
+ * moves.
+ */
 START_TEST(test_handler_stores)
 {
 	struct sigaction action = { .sa_handler = store_in_handler, .sa_flags = SA_RESTART };
