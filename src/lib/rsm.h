@@ -54,10 +54,10 @@ struct rsm_segment {
 	struct rsm_controller *controller;
 	/*
 	 * Descriptor of the object's signal file, O_RDWR and O_NONBLOCK; -1: an export that a fork has left in the child,
-	 * RSMERR_NOT_CREATOR. An export's number stays while what is behind it changes (unpublish): when poll() says
-	 * POLLHUP of it, only a read that fails with EIO means that it is cut off, EAGAIN that it is another one by now.
+	 * RSMERR_NOT_CREATOR. What is behind it changes, see rsm_segment_replace_signal().
 	 */
 	int signal;
+	_Atomic int events;      /* epoll descriptor of `signal`; -1 until somebody waits, or wants a pollfd */
 	unsigned pollfds;        /* rsm_memseg_get_pollfd() not released */
 	unsigned waiters;        /* threads in rsm_intr_signal_wait(); `signal` must not be closed: RSMERR_POLLFD_IN_USE */
 	struct rsm_segment *next; /* of all segments of the process, for wait_pollfd */
@@ -115,6 +115,8 @@ int rsm_controller_attributes(const struct rsm_controller *controller, rsmapi_co
 /* rsm_signal.c: segments that programs may wait for; initialised with magic and controller set. */
 void rsm_segment_add(struct rsm_segment *segment);
 void rsm_segment_remove(struct rsm_segment *segment);
+/* Puts that signal file behind the segment's descriptor; what it was before has to stay open meanwhile. */
+void rsm_segment_replace_signal(struct rsm_segment *segment, int signal);
 /* The segment behind a handle of either kind, locked. NULL: not one. */
 struct rsm_segment *rsm_segment_lock(void *handle);
 

@@ -1,12 +1,19 @@
 /*
- * Signals: each segment has an open end of its object's signal file, which is what is posted to, waited for and given
- * out as a pollfd. Several threads may wait for one end: all wake up, one of them reads the signal, the others go on
- * waiting.
+ * Signals: each segment has an open end of its object's signal file, which is posted to, read, and given out as a pollfd.
+ * Several threads may wait for one: all wake up, one of them reads the signal, the others go on waiting.
+ *
+ * What the library polls is not that file but an epoll descriptor of it. The file behind an export's descriptor changes
+ * when it is unpublished, and a poll of the descriptor itself that is under way then would wait for the old one.
  */
 #include "lib/rsm.h"
 
+#include "lib/file.h"
+
 #include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -15,6 +22,7 @@ static pthread_mutex_t segments_lock = PTHREAD_MUTEX_INITIALIZER;
 
 void rsm_segment_add(struct rsm_segment *segment)
 {
+	segment->events = -1;
 	pthread_mutex_lock(&segments_lock);
 	segment->next = segments;
 	segments = segment;
@@ -30,6 +38,8 @@ void rsm_segment_remove(struct rsm_segment *segment)
 		place = &(*place)->next;
 	*place = segment->next;
 	pthread_mutex_unlock(&segments_lock);
+	if (segment->events >= 0)
+		netmem_file_close(segment->events);
 }
 
 static bool magic_is_segment(enum rsm_magic magic)
@@ -50,6 +60,43 @@ struct rsm_segment *rsm_segment_lock(void *handle)
 	return NULL;
 }
 
+static int events_add(const struct rsm_segment *segment)
+{
+	struct epoll_event readable = { .events = EPOLLIN };
+
+	return epoll_ctl(segment->events, EPOLL_CTL_ADD, segment->signal, &readable) ? -errno : 0;
+}
+
+/* Called with the lock. 0 or a negative errno. */
+static int events_open(struct rsm_segment *segment)
+{
+	int error;
+
+	if (segment->events >= 0)
+		return 0;
+	segment->events = epoll_create1(EPOLL_CLOEXEC);
+	if (segment->events < 0)
+		return -errno;
+	error = events_add(segment);
+	if (!error)
+		return 0;
+	netmem_file_close(segment->events);
+	segment->events = -1;
+	return error;
+}
+
+void rsm_segment_replace_signal(struct rsm_segment *segment, int signal)
+{
+	pthread_mutex_lock(&segment->lock);
+	if (segment->events >= 0)
+		epoll_ctl(segment->events, EPOLL_CTL_DEL, segment->signal, NULL);
+	while (dup3(signal, segment->signal, O_CLOEXEC) < 0 && (errno == EINTR || errno == EBUSY))
+		continue;
+	if (segment->events >= 0)
+		events_add(segment); /* there is room, where the other one was */
+	pthread_mutex_unlock(&segment->lock);
+}
+
 /* The segment behind a handle, locked, if its signals can be used. */
 static int segment_lock_usable(void *handle, struct rsm_segment **segment)
 {
@@ -60,6 +107,18 @@ static int segment_lock_usable(void *handle, struct rsm_segment **segment)
 		return RSM_SUCCESS;
 	pthread_mutex_unlock(&(*segment)->lock);
 	return RSMERR_NOT_CREATOR;
+}
+
+/* The same, if its signals can be waited for. */
+static int segment_lock_waitable(void *handle, struct rsm_segment **segment)
+{
+	int code = segment_lock_usable(handle, segment);
+	int error = code ? 0 : events_open(*segment);
+
+	if (!error)
+		return code;
+	pthread_mutex_unlock(&(*segment)->lock);
+	return rsm_error(error);
 }
 
 static int signal_write(int signal, const char *text)
@@ -154,13 +213,13 @@ static int poll_code(int error)
 	}
 }
 
-static int signal_wait(int signal, int timeout_ms)
+static int signal_wait(const struct rsm_segment *segment, int timeout_ms)
 {
-	struct pollfd end = { .fd = signal, .events = POLLRDNORM };
+	struct pollfd events = { .fd = segment->events, .events = POLLIN };
 	int64_t deadline = deadline_ms(timeout_ms);
 
 	for (;;) {
-		int error = signal_take(signal);
+		int error = signal_take(segment->signal);
 		int left = left_ms(deadline);
 
 		if (!error)
@@ -169,7 +228,7 @@ static int signal_wait(int signal, int timeout_ms)
 			return RSMERR_CONN_ABORTED;
 		if (left == 0)
 			return RSMERR_TIMEOUT;
-		if (poll(&end, 1, left) < 0)
+		if (poll(&events, 1, left) < 0)
 			return poll_code(errno);
 	}
 }
@@ -177,28 +236,33 @@ static int signal_wait(int signal, int timeout_ms)
 int rsm_intr_signal_wait(void *memseg, int timeout)
 {
 	struct rsm_segment *segment;
-	int code = segment_lock_usable(memseg, &segment);
+	int code = segment_lock_waitable(memseg, &segment);
 
 	if (code)
 		return code;
 	segment->waiters++;
 	pthread_mutex_unlock(&segment->lock);
-	code = signal_wait(segment->signal, timeout);
+	code = signal_wait(segment, timeout);
 	pthread_mutex_lock(&segment->lock);
 	segment->waiters--;
 	pthread_mutex_unlock(&segment->lock);
 	return code;
 }
 
-static bool fd_is_segment(int fd)
+/* The epoll descriptor of the segment whose pollfd that is. -1: it is an ordinary one. */
+static int events_find(int fd)
 {
 	const struct rsm_segment *segment;
+	int events;
 
+	if (fd < 0)
+		return -1;
 	pthread_mutex_lock(&segments_lock);
 	for (segment = segments; segment && segment->signal != fd; segment = segment->next)
-		;
+		continue;
+	events = segment ? segment->events : -1;
 	pthread_mutex_unlock(&segments_lock);
-	return segment;
+	return events;
 }
 
 /* Takes a signal from each segment that has one. How many entries have something in `revents` after that. */
@@ -208,7 +272,7 @@ static int signals_take(struct pollfd fds[], nfds_t nfds)
 	nfds_t i;
 
 	for (i = 0; i < nfds; i++) {
-		if ((fds[i].revents & (POLLIN | POLLRDNORM)) && fd_is_segment(fds[i].fd)) {
+		if (fds[i].revents && events_find(fds[i].fd) >= 0) {
 			int error = signal_take(fds[i].fd);
 
 			if (!error)
@@ -221,33 +285,56 @@ static int signals_take(struct pollfd fds[], nfds_t nfds)
 	return ready;
 }
 
+/* Waits until it is worth while to look again. */
+static int change_wait(const struct pollfd fds[], nfds_t nfds, int timeout_ms)
+{
+	struct pollfd *polled = calloc(nfds + 1, sizeof *polled);
+	int code = RSM_SUCCESS;
+	nfds_t i;
+
+	if (!polled)
+		return RSMERR_INSUFFICIENT_MEM;
+	for (i = 0; i < nfds; i++) {
+		int events = events_find(fds[i].fd);
+
+		polled[i] = fds[i];
+		if (events >= 0)
+			polled[i] = (struct pollfd){ .fd = events, .events = POLLIN };
+	}
+	if (poll(polled, nfds, timeout_ms) < 0)
+		code = poll_code(errno);
+	free(polled);
+	return code;
+}
+
 int rsm_intr_signal_wait_pollfd(struct pollfd fds[], nfds_t nfds, int timeout, int *numfdsp)
 {
 	int64_t deadline = deadline_ms(timeout);
-	int ready;
 
 	if (numfdsp)
 		*numfdsp = 0;
-	do {
+	for (;;) {
+		int ready = poll(fds, nfds, 0);
 		int left = left_ms(deadline);
+		int code;
 
-		ready = poll(fds, nfds, left);
 		if (ready < 0)
 			return poll_code(errno);
+		ready = signals_take(fds, nfds);
+		if (numfdsp)
+			*numfdsp = ready;
 		if (ready > 0)
-			ready = signals_take(fds, nfds);
-		if (ready == 0 && left == 0)
-			return RSMERR_TIMEOUT;
-	} while (ready == 0);
-	if (numfdsp)
-		*numfdsp = ready;
-	return RSM_SUCCESS;
+			return RSM_SUCCESS;
+		code = left == 0 ? RSMERR_TIMEOUT : change_wait(fds, nfds, left);
+		if (code)
+			return code;
+	}
 }
 
 int rsm_memseg_get_pollfd(void *memseg, struct pollfd *poll_fd)
 {
 	struct rsm_segment *segment;
-	int code = segment_lock_usable(memseg, &segment);
+	int code = segment_lock_waitable(memseg, &segment);
 
 	if (code)
 		return code;

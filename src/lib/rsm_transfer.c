@@ -56,8 +56,6 @@ static int range_verify(const struct rsm_import *import, const struct transfer *
 	size_t length = import->address ? import->mapped_length : import->length;
 	size_t offset = (size_t)transfer->offset - start;
 
-	if (transfer->length == 0)
-		return RSMERR_BAD_LENGTH;
 	if (transfer->offset >= 0 && offset <= length && transfer->length <= length - offset)
 		return RSM_SUCCESS;
 	return import->address ? RSMERR_BAD_OFFSET : RSMERR_BAD_LENGTH;
