@@ -1,7 +1,7 @@
 /*
  * An export segment is an object of the file system, whose memory is mapped in the place of the program's. The contents
- * move: into the object when the segment is made, into another object when it is unpublished (the present one is revoked,
- * which cuts its importers off), and into ordinary memory when it is destroyed.
+ * move: into the object when the segment is made, into another object when it is unpublished (the present one is
+ * revoked, which cuts its importers off), and into ordinary memory when it is destroyed.
  *
  * One lock is held for the whole of each call. So a fork, which takes it too, finds every segment in one piece.
  *
@@ -49,6 +49,13 @@ static int exports_leave(int error)
 	return error == -EFAULT ? RSMERR_BAD_ADDR : rsm_error(error);
 }
 
+/* RSM_CREATE_SEG_DONTWAIT asks for another code where memory is what there is not enough of. */
+static int shortage_code(uint_t flags, int code)
+{
+	return code == RSMERR_INSUFFICIENT_MEM && (flags & RSM_CREATE_SEG_DONTWAIT) ? RSMERR_INSUFFICIENT_RESOURCES
+										     : code;
+}
+
 /* Locks the exports, if the handle is one of them. RSM_SUCCESS: locked. */
 static int exports_enter(rsm_memseg_export_handle_t handle)
 {
@@ -67,7 +74,7 @@ static int exports_enter(rsm_memseg_export_handle_t handle)
 	return code;
 }
 
-/* --- memory ----------------------------------------------------------------------------------------------------------- */
+/* --- memory ------------------------------------------------------------------------------------------------------- */
 
 static void *object_map(const struct rsm_object *object, size_t length)
 {
@@ -140,21 +147,23 @@ static int mapping_put(void **mapping, struct rsm_range range)
  * The present range has to have its copy before the object changes, for the sake of threads that load. On failure the
  * object is under the present range, with its contents, unless it is gone.
  */
-static int ranges_exchange(const struct rsm_object *object, void **mapping, void **copy, const struct rsm_range *present,
-			   const struct rsm_range *wanted)
+static int ranges_exchange(const struct rsm_object *object, void **mapping, void **copy,
+			   const struct rsm_range ranges[2])
 {
-	int error = rsm_object_read(object, *copy, present->length);
+	struct rsm_range present = ranges[0];
+	struct rsm_range wanted = ranges[1];
+	int error = rsm_object_read(object, *copy, present.length);
 
 	if (!error)
-		error = mapping_put(copy, *present);
+		error = mapping_put(copy, present);
 	if (error)
 		return error;
-	error = rsm_object_write(object, wanted->address, wanted->length);
+	error = rsm_object_write(object, wanted.address, wanted.length);
 	if (!error)
-		error = mapping_put(mapping, *wanted);
+		error = mapping_put(mapping, wanted);
 	if (error) {
-		rsm_object_write(object, present->address, present->length);
-		mapping_put(mapping, *present);
+		rsm_object_write(object, present.address, present.length);
+		mapping_put(mapping, present);
 	}
 	return error;
 }
@@ -175,7 +184,7 @@ static int memory_exchange(const struct rsm_object *object, struct rsm_range pre
 	if (!error)
 		error = rsm_move_begin(ranges, 2);
 	if (!error) {
-		error = ranges_exchange(object, &mapping, &copy, &ranges[0], &ranges[1]);
+		error = ranges_exchange(object, &mapping, &copy, ranges);
 		rsm_move_end();
 	}
 	if (mapping)
@@ -185,7 +194,7 @@ static int memory_exchange(const struct rsm_object *object, struct rsm_range pre
 	return error;
 }
 
-/* --- fork ------------------------------------------------------------------------------------------------------------- */
+/* --- fork --------------------------------------------------------------------------------------------------------- */
 
 static int fork_pipe[2] = { -1, -1 };
 
@@ -227,6 +236,9 @@ static void export_leave_to_parent(struct rsm_export *export)
 	rsm_object_close(&export->object);
 	netmem_file_close(export->segment.signal);
 	export->segment.signal = -1;
+	if (export->segment.events >= 0)
+		netmem_file_close(export->segment.events);
+	export->segment.events = -1;
 	pthread_mutex_init(&export->segment.lock, NULL);
 }
 
@@ -246,7 +258,7 @@ static void fork_watch(void)
 	pthread_atfork(fork_prepare, fork_parent, fork_child);
 }
 
-/* --- create and destroy ----------------------------------------------------------------------------------------------- */
+/* --- create and destroy ------------------------------------------------------------------------------------------- */
 
 static bool is_aligned(const void *address, size_t length)
 {
@@ -313,7 +325,7 @@ static int export_new(struct rsm_controller *controller, struct rsm_range range,
 		rsm_controller_release(controller);
 		pthread_mutex_destroy(&export->segment.lock);
 		free(export);
-		return exports_leave(error);
+		return shortage_code(flags, exports_leave(error));
 	}
 	export->next = exports;
 	exports = export;
@@ -388,7 +400,7 @@ int rsm_memseg_export_destroy(rsm_memseg_export_handle_t memseg)
 	return exports_leave(error);
 }
 
-/* --- rebind ----------------------------------------------------------------------------------------------------------- */
+/* --- rebind ------------------------------------------------------------------------------------------------------- */
 
 static int rebind_code(const struct rsm_export *export, const void *vaddr, size_t length)
 {
@@ -424,7 +436,7 @@ int rsm_memseg_export_rebind(rsm_memseg_export_handle_t memseg, void *vaddr, off
 	return exports_leave(error);
 }
 
-/* --- publish ---------------------------------------------------------------------------------------------------------- */
+/* --- publish ------------------------------------------------------------------------------------------------------ */
 
 static int id_code(rsm_memseg_id_t id)
 {
@@ -502,6 +514,7 @@ int rsm_memseg_export_publish(rsm_memseg_export_handle_t memseg, rsm_memseg_id_t
 	code = memseg->published ? RSMERR_SEG_ALREADY_PUBLISHED : id_code(*segment_id);
 	if (!code)
 		code = export_publish(memseg, segment_id, access_list, access_list_length);
+	code = shortage_code(memseg->flags, code);
 	exports_leave(0);
 	return code;
 }
@@ -524,9 +537,9 @@ int rsm_memseg_export_republish(rsm_memseg_export_handle_t memseg, rsmapi_access
 	return error == -EINVAL ? RSMERR_BAD_ACL : code;
 }
 
-/* --- unpublish -------------------------------------------------------------------------------------------------------- */
+/* --- unpublish ---------------------------------------------------------------------------------------------------- */
 
-/* Sends to the owner of an object what is pending at the end of another, or of the same one, `from`. */
+/* Sends to the owner of an object what is pending at `from`, an end of another one. */
 static void signals_forward(int from, const struct rsm_object *to)
 {
 	static const char post[] = "owner\n";
@@ -546,17 +559,14 @@ static void signals_forward(int from, const struct rsm_object *to)
 }
 
 /*
- * The object takes the place of the segment's, whose signal descriptor stays: programs poll it. What was there is open
- * until it is revoked, so that nobody finds the descriptor cut off, and to hand on what is pending there.
+ * The object takes the place of the segment's. What was there is open until it is revoked, so that nobody finds the
+ * segment cut off, and to hand on the signals that are pending there.
  */
 static void object_replace(struct rsm_export *export, struct rsm_object *object, int signal_before)
 {
 	struct rsm_object before = export->object;
 
-	pthread_mutex_lock(&export->segment.lock);
-	while (dup3(object->signal, export->segment.signal, O_CLOEXEC) < 0 && (errno == EINTR || errno == EBUSY))
-		continue;
-	pthread_mutex_unlock(&export->segment.lock);
+	rsm_segment_replace_signal(&export->segment, object->signal);
 	netmem_file_close(object->signal);
 	object->signal = -1;
 	export->object = *object;
