@@ -269,6 +269,8 @@ static void operate_names(struct thread *thread)
 		error = name_call(thread, &mkdir, text, first);
 		if (!error)
 			name_made(sim, dir, index);
+		else if (!surely_failed(error) && sim->any_fault)
+			sim->homes_gone = true;
 	} else {
 		bool removes = chance(thread, 600);
 
@@ -534,6 +536,27 @@ static void survey_name(struct thread *thread, enum name_dir dir, const char *na
 		         error);
 }
 
+/* What was revoked, or has lost its owner, is no more: nobody has it open. */
+static void survey_gone(struct thread *thread, struct object *object)
+{
+	struct sim *sim = thread->node->sim;
+	uint64_t size;
+	int error = 0;
+
+	if (!object->owning.revoke_done && !object->owning.owner_gone)
+		return;
+	for (unsigned tries = 0; tries < SURVEY_TRIES && error != -ESTALE; tries++) {
+		if (tries)
+			task_sleep(&sim->sched, sim->plan.timeout_ns / 8);
+		error = kernel_getattr(kernel_inode(thread->node, object), thread, &size);
+		if (!must_work(thread->node, object))
+			return;
+	}
+	if (error != -ESTALE)
+		sim_fail(sim, "%s: at the end o%u, which was revoked, is still there, with %d", thread->node->name,
+		         object->index, error);
+}
+
 static void survey_run(void *argument)
 {
 	struct thread *thread = argument;
@@ -549,6 +572,8 @@ static void survey_run(void *argument)
 		if (node->sim->plan.unnamed)
 			survey_name(thread, DIR_UNNAMED, name);
 	}
+	for (struct object *object = node->sim->objects; object && !node->sim->failed; object = object->next)
+		survey_gone(thread, object);
 	node->surveyed = true;
 }
 

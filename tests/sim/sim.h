@@ -129,7 +129,7 @@ struct sim {
 	struct litmus *litmus;
 	unsigned threads_running;
 	bool any_fault;    /* up to now */
-	bool homes_gone;   /* a node died or left: names of objects that lived there may be gone with them */
+	bool homes_gone;   /* a node died or left, or a mkdir failed half-way: names may have gone with their objects */
 	bool failed;
 	char why[600];
 	struct stats stats;
