@@ -34,13 +34,16 @@ void ops_fill(struct daemon *daemon, uint64_t ino, struct object_attr *attr, str
 void ops_reply_entry(struct daemon *daemon, fuse_req_t req, uint64_t ino, struct object_attr *attr);
 void ops_reply_fixed(struct daemon *daemon, fuse_req_t req, uint64_t ino);
 
-/* Opens the request's handle at the core, with handle->mode; then request->done. The reply is taken with ops_opened(). */
+/*
+ * Opens the request's handle at the core, as its kind, mode and flags say; then request->done. The reply is taken with
+ * ops_opened().
+ */
 void ops_open_object(struct request *request);
 
 /* Notes that the core has opened the handle. 0, or a negative errno, and the handle is as it was. */
 int ops_opened(struct request *request, const struct msg *reply);
 
-/* Answers with a new handle; `flags` are the kernel's FOPEN_*, not all of which libfuse knows. 0 or a negative errno. */
+/* Answers with a new handle. `flags`: FOPEN_* of the kernel, of which libfuse knows not all. 0 or a negative errno. */
 int ops_answer_open(fuse_req_t req, struct handle *handle, unsigned flags);
 
 /* Answers with the handle, or closes it again if the program has gone. Frees the request. */

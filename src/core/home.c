@@ -318,15 +318,19 @@ void home_fini(struct core *core)
 bool core_consistent(const struct core *core, char *why, size_t why_bytes)
 {
 	struct home_object *object, *after;
+	uint64_t store_pages = 0;
 
 	HASH_ITER(hh, core->homes, object, after)
 	{
-		if (!pages_consistent(core, object, why, why_bytes))
+		if (!pages_consistent(object, &store_pages, why, why_bytes))
 			return false;
 		if (object->owner == NO_SLOT || object->users & node_bit(object->owner))
 			continue;
 		snprintf(why, why_bytes, "object %" PRIu64 ": the owner's node does not have it open", object->obj);
 		return false;
 	}
-	return true;
+	if (store_pages != core->store_pages)
+		snprintf(why, why_bytes, "%" PRIu64 " pages of the store are in use or promised, counted %" PRIu64,
+		         store_pages, core->store_pages);
+	return store_pages == core->store_pages;
 }

@@ -401,7 +401,8 @@ void pages_truncate(struct core *core, struct home_object *object, uint64_t low)
 void pages_wake_all(struct core *core, struct home_object *object);
 void pages_free(struct core *core, struct home_object *object);
 void pages_tick(struct core *core);
-bool pages_consistent(const struct core *core, struct home_object *object, char *why, size_t why_bytes);
+/* Adds what the object takes of the store. */
+bool pages_consistent(struct home_object *object, uint64_t *store_pages, char *why, size_t why_bytes);
 
 /* resize.c */
 void resize_request(struct core *core, struct home_object *object, uint32_t slot, const struct msg *msg);

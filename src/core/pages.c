@@ -492,6 +492,7 @@ struct consistency {
 	char *why;
 	size_t why_bytes;
 	uint64_t obj;
+	uint64_t data, promised, lost;
 	bool good;
 };
 
@@ -501,19 +502,28 @@ static void check_one(void *context, uint64_t page, void *item)
 	const struct home_page *entry = item;
 	int holders = __builtin_popcountll(entry->holders);
 
-	if ((entry->mode == PAGE_INVALID && holders == 0) || (entry->mode == PAGE_SHARED && holders >= 1) ||
-	    (entry->mode == PAGE_EXCLUSIVE && holders == 1))
+	state->data += !!(entry->flags & HOME_PAGE_DATA);
+	state->promised += !!(entry->flags & HOME_PAGE_PROMISED);
+	state->lost += !!(entry->flags & HOME_PAGE_LOST);
+	if ((entry->mode == PAGE_EXCLUSIVE && holders == 1) ||
+	    (!(entry->flags & HOME_PAGE_PROMISED) && ((entry->mode == PAGE_INVALID && holders == 0) ||
+	                                              (entry->mode == PAGE_SHARED && holders >= 1))))
 		return;
-	snprintf(state->why, state->why_bytes, "object %" PRIu64 " page %" PRIu64 ": mode %u with %d holders", state->obj,
-	         page, entry->mode, holders);
+	snprintf(state->why, state->why_bytes, "object %" PRIu64 " page %" PRIu64 ": mode %u with %d holders, flags %#x",
+	         state->obj, page, entry->mode, holders, entry->flags);
 	state->good = false;
 }
 
-bool pages_consistent(const struct core *core, struct home_object *object, char *why, size_t why_bytes)
+bool pages_consistent(struct home_object *object, uint64_t *store_pages, char *why, size_t why_bytes)
 {
 	struct consistency state = {.why = why, .why_bytes = why_bytes, .obj = object->obj, .good = true};
 
-	(void)core;
 	page_table_each(&object->pages, 0, PAGE_END, check_one, &state);
+	*store_pages += state.data + state.promised;
+	if (state.good && (state.data != object->pages_data || state.lost != object->lost)) {
+		snprintf(why, why_bytes, "object %" PRIu64 ": %" PRIu64 " pages and %" PRIu64 " lost, counted %" PRIu64
+		         " and %" PRIu64, object->obj, state.data, state.lost, object->pages_data, object->lost);
+		state.good = false;
+	}
 	return state.good;
 }

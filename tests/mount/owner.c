@@ -378,15 +378,15 @@ static mode_t memory_mode(const char *mount)
 	return st.st_mode & 07777;
 }
 
-/* On this mount these opens of memory, and of all else, give this. */
-static void expect_access(const char *mount, int read_only, int writable, int others)
+/* On this mount opens give this: of memory, of signal, of what only shows. */
+static void expect_access(const char *mount, int read_only, int writable, int signals, int shows)
 {
 	expect_open(read_only, mount, "memory", O_RDONLY);
 	expect_open(writable, mount, "memory", O_WRONLY);
 	expect_open(writable, mount, "memory", O_RDWR);
-	expect_open(others, mount, "signal", O_RDWR);
-	expect_open(others, mount, "status", O_RDONLY);
-	expect_open(others, mount, NULL, O_RDONLY | O_DIRECTORY);
+	expect_open(signals, mount, "signal", O_RDWR);
+	expect_open(shows, mount, "status", O_RDONLY);
+	expect_open(shows, mount, NULL, O_RDONLY | O_DIRECTORY);
 }
 
 static void case_access(const char **mounts)
@@ -399,39 +399,39 @@ static void case_access(const char **mounts)
 	expect(EPERM, told(mounts[0], "control", "access all"), "access of what is not owned", mounts[0]);
 	end = own(mounts[0]);
 	for (unsigned m = 0; m < MOUNTS; m++)
-		expect_access(mounts[m], 0, 0, 0);
+		expect_access(mounts[m], 0, 0, 0, 0);
 
 	allow(mounts[0], "access %u=600", second);
-	expect_access(mounts[0], EPERM, EPERM, 0);
-	expect_access(mounts[1], 0, 0, 0);
-	expect_access(mounts[2], EPERM, EPERM, EPERM);
+	expect_access(mounts[0], EPERM, EPERM, 0, 0);
+	expect_access(mounts[1], 0, 0, 0, 0);
+	expect_access(mounts[2], EPERM, EPERM, EPERM, EPERM);
 	if (memory_mode(mounts[1]) != 0600 || memory_mode(mounts[2]) != 0644)
 		test_fail("the modes are %o and %o", (unsigned)memory_mode(mounts[1]), (unsigned)memory_mode(mounts[2]));
 
-	/* What is open stays open, and lets nobody else in to the memory. */
+	/* What is open stays open, and lets nobody else in. */
 	view_open(&view, mounts[1]);
 	view.words[0] = VALUE;
 	allow(mounts[0], "access %u=444\n", second);
-	expect_access(mounts[1], 0, EACCES, 0);
+	expect_access(mounts[1], 0, EACCES, 0, 0);
 	view.words[8] = VALUE;
 	if (pwrite(view.fd, "x", 1, TEST_PAGE_BYTES) != 1)
 		test_fail("what was open cannot be written: %s", strerror(errno));
 	allow(mounts[0], "access %u=222", second);
-	expect_access(mounts[1], EACCES, 0, 0);
+	expect_access(mounts[1], EACCES, 0, 0, 0);
 	allow(mounts[0], "access %u=0", second);
-	expect_access(mounts[1], EACCES, EACCES, 0);
+	expect_access(mounts[1], EACCES, EACCES, EACCES, 0);
 	allow(mounts[0], "access %u=666", second + 1000);
-	expect_access(mounts[1], EPERM, EPERM, 0);
+	expect_access(mounts[1], EPERM, EPERM, EPERM, 0);
 	if (view.words[0] != VALUE || pwrite(view.fd, "y", 1, 0) != 1)
 		test_fail("what was open does not go on");
 	view_close(&view);
-	expect_access(mounts[1], EPERM, EPERM, EPERM);
+	expect_access(mounts[1], EPERM, EPERM, EPERM, EPERM);
 	allow(mounts[0], "access %u=0", second);
-	expect_access(mounts[1], EACCES, EACCES, EACCES);
+	expect_access(mounts[1], EACCES, EACCES, EACCES, EACCES);
 
 	expect(0, told(mounts[0], "control", "access all"), "access all", mounts[0]);
 	for (unsigned m = 0; m < MOUNTS; m++)
-		expect_access(mounts[m], 0, 0, 0);
+		expect_access(mounts[m], 0, 0, 0, 0);
 	close(end);
 }
 

@@ -273,7 +273,7 @@ static int tool_signal(char **arguments)
 }
 
 /* The first fields of a frame, as netmemfs-protocol(7) gives them. */
-enum { FRAME_BYTES = 144, AT_VERSION = 4, AT_TYPE = 6, AT_LENGTH = 8 };
+enum { WIRE_VERSION = 2, FRAME_BYTES = 144, AT_VERSION = 4, AT_TYPE = 6, AT_LENGTH = 8 };
 enum { TYPE_HELLO = 1, TYPE_PING = 4, TYPE_UNKNOWN = 200 };
 
 static void frame_fill(unsigned char frame[FRAME_BYTES], uint16_t version, unsigned char type, uint32_t length)
@@ -305,15 +305,15 @@ static void garbage_send(int peer, const char *kind)
 	if (strcmp(kind, "silent") == 0)
 		return;
 	if (strcmp(kind, "length") == 0)
-		frame_fill(frame, 1, TYPE_HELLO, UINT32_MAX);
+		frame_fill(frame, WIRE_VERSION, TYPE_HELLO, UINT32_MAX);
 	else if (strcmp(kind, "version") == 0)
 		frame_fill(frame, 9999, TYPE_HELLO, FRAME_BYTES);
 	else if (strcmp(kind, "type") == 0)
-		frame_fill(frame, 1, TYPE_UNKNOWN, FRAME_BYTES);
+		frame_fill(frame, WIRE_VERSION, TYPE_UNKNOWN, FRAME_BYTES);
 	else if (strcmp(kind, "early") == 0)
-		frame_fill(frame, 1, TYPE_PING, FRAME_BYTES);
+		frame_fill(frame, WIRE_VERSION, TYPE_PING, FRAME_BYTES);
 	else if (strcmp(kind, "half") == 0)
-		frame_fill(frame, 1, TYPE_HELLO, FRAME_BYTES + 64);
+		frame_fill(frame, WIRE_VERSION, TYPE_HELLO, FRAME_BYTES + 64);
 	else
 		test_fail("unknown garbage %s", kind);
 	if (send(peer, frame, strcmp(kind, "half") == 0 ? FRAME_BYTES / 2 : FRAME_BYTES, MSG_NOSIGNAL) < 0)

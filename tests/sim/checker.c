@@ -142,6 +142,8 @@ void checker_load(struct inode *inode, unsigned page, unsigned index, uint64_t v
 	          (unsigned long long)value, exempt ? " (exempt)" : "");
 	if (exempt)
 		return;
+	if (object->owning.revoke_done)
+		sim_fail(sim, "%s: %s of o%u page %u, which was revoked", inode->node->name, how, object->index, page);
 	if (!word_allows(object, page, index, value)) {
 		sim_fail(sim, "%s: %s of o%u page %u word %u gives %llx, but it is%s", inode->node->name, how,
 		         object->index, page, index, (unsigned long long)value,
@@ -276,26 +278,44 @@ void checker_clear_end(struct object *object)
 	set_any(object);
 }
 
+void checker_revert_begin(struct object *object)
+{
+	object->reverts = true;
+	set_any(object);
+}
+
+void checker_revert_end(struct object *object)
+{
+	set_any(object);
+}
+
 void checker_link_lost(struct sim *sim, struct node *a, struct node *b)
 {
 	for (struct object *object = sim->objects; object; object = object->next) {
 		if (object->home != a->number && object->home != b->number)
 			continue;
 		object->may_lose = true;
-		if (object->clears)
+		if (object->clears || object->reverts)
 			set_any(object);
+		signals_link_lost(object, a, b);
 	}
 }
 
 bool checker_error_allowed(struct sim *sim, const struct object *object, int error)
 {
+	if (error == -ENOSPC && sim->plan.store_pages < STORE_PAGES) {
+		sim->stats.full++;
+		return true;
+	}
 	for (unsigned i = 0; i < SIM_NAMES; i++)
 		if (sim->fixed[i] == object && !sim->any_fault)
 			return error == -EINTR;
 	if (error == -EINTR || error == -ENOENT || error == -ESTALE)
 		return true;
 	if (error == -EIO)
-		return sim->any_fault;
+		return sim->any_fault || object->owning.revoke_begun;
+	if (error == -EPERM || error == -EACCES)
+		return object->owning.own_begun;
 	return false;
 }
 

@@ -13,6 +13,7 @@
 #ifndef NETMEM_SIM_CHECKER_H
 #define NETMEM_SIM_CHECKER_H
 
+#include "signals.h"
 #include "sim.h"
 
 #define WORD_VALUES 6
@@ -44,8 +45,10 @@ struct object {
 	uint64_t low;    /* no size change went below this, in bytes, since it was made: no SIGBUS there */
 	bool low_known;
 	unsigned clears; /* under way */
+	bool reverts;    /* its home's copies count when others are lost */
 	bool may_lose;   /* a session with its home was lost, so that pages may be */
 	bool home_gone;
+	struct owning owning;
 };
 
 struct inode;
@@ -70,6 +73,10 @@ void checker_loosen(struct object *object, unsigned page, uint64_t size);
 /* echo clear > control */
 void checker_clear_begin(struct object *object);
 void checker_clear_end(struct object *object);
+
+/* echo revert on > control */
+void checker_revert_begin(struct object *object);
+void checker_revert_end(struct object *object);
 
 /* After a page came into a kernel's cache, was made dirty, or a writable handle appeared. */
 void checker_page(struct inode *inode, unsigned page);

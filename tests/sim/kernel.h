@@ -67,7 +67,8 @@ struct request {
 	uint64_t words[PAGE_WORDS];
 	/* What came back. */
 	int error;
-	uint64_t obj;
+	uint64_t obj, cookie;
+	uint32_t reply_count, flags;
 	struct object_attr attr;
 	uint64_t reply_words[PAGE_WORDS];
 };
@@ -90,7 +91,7 @@ int kernel_call(struct request *request, struct thread *thread);
 void kernel_answer(struct request *request, const struct msg *reply);
 
 /* stat(2) by name: the object's inode, with its size brought up to date. -ENOENT, ... */
-int kernel_lookup(struct node *node, const char *name, struct thread *thread, struct inode **inode);
+int kernel_lookup(struct node *node, enum name_dir dir, const char *name, struct thread *thread, struct inode **inode);
 int kernel_getattr(struct inode *inode, struct thread *thread, uint64_t *size_bytes);
 int kernel_open(struct inode *inode, bool writable, struct thread *thread, struct file *file);
 void kernel_close(struct file *file);

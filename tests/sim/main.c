@@ -167,12 +167,13 @@ static void summary(const struct arguments *arguments, const struct shared *shar
 		stats_add(&sum, &shared->stats[job]);
 	printf("sim: %llu seeds in %.1f s (%.0f a second), %llu failed; %llu operations, %llu loads, %llu stores, "
 	       "%llu atomic adds, %llu write(2), %llu truncates, %llu litmus rounds, %llu faults, %llu kills, "
-	       "%llu clears, %llu late cuts, %llu messages, %llu steps; longest wait %.1f ms\n",
+	       "%llu clears, %llu late cuts, %llu signals, %llu times no memory, %llu messages, %llu steps; longest wait %.1f ms\n",
 	       (unsigned long long)shared->done, took_s, (double)shared->done / took_s, (unsigned long long)failures,
 	       (unsigned long long)sum.operations, (unsigned long long)sum.loads, (unsigned long long)sum.stores,
 	       (unsigned long long)sum.adds, (unsigned long long)sum.writes, (unsigned long long)sum.truncates,
 	       (unsigned long long)sum.litmus, (unsigned long long)sum.faults, (unsigned long long)sum.killed,
-	       (unsigned long long)sum.lost, (unsigned long long)sum.late_cuts, (unsigned long long)sum.messages, (unsigned long long)sum.steps,
+	       (unsigned long long)sum.lost, (unsigned long long)sum.late_cuts,
+	       (unsigned long long)sum.signals, (unsigned long long)sum.full, (unsigned long long)sum.messages, (unsigned long long)sum.steps,
 	       (double)sum.max_wait_ns / 1e6);
 }
 

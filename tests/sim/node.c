@@ -8,6 +8,7 @@
 #include "kernel.h"
 #include "net.h"
 #include "programs.h"
+#include "signals.h"
 
 #define EPOCH_NS UINT64_C(1000000000000) /* virtual time 0 on the cores' clock, which must not be 0 */
 #define TICKS_MAX 1000
@@ -97,6 +98,11 @@ static void driver_invalidate(void *context, uint64_t token, const struct msg *r
 	sim_trace(node->sim, node, "   invalidate obj %llx pages %u-%u%s, token %llu", (unsigned long long)range->obj,
 	          notification->first, notification->last, size_check ? " and size" : "", (unsigned long long)token);
 	task_start(&node->sim->sched, &node->tasks, notifier_run, notification);
+}
+
+static void driver_wake(void *context, uint64_t end)
+{
+	signals_woken(context, end);
 }
 
 static void driver_connect(void *context, uint64_t token, const char *address)
@@ -200,6 +206,7 @@ static const struct run_driver driver = {.now_ns = driver_now_ns,
                                          .send = driver_send,
                                          .reply = driver_reply,
                                          .invalidate = driver_invalidate,
+                                         .wake = driver_wake,
                                          .connect = driver_connect,
                                          .close = driver_close,
                                          .log = driver_log,
@@ -355,7 +362,7 @@ struct node *node_start(struct sim *sim, const struct node *join)
 	                             .address = node->name,
 	                             .join = join ? join->name : NULL,
 	                             .cluster = sim->seed + 1,
-	                             .store_pages_max = 100000,
+	                             .store_pages_max = sim->plan.store_pages,
 	                             .timeout_ns = sim->plan.timeout_ns,
 	                             .wall_offset_ns = 0,
 	                             .breakage = sim->options->breakage};
@@ -387,6 +394,7 @@ void node_die(struct node *node, bool silent)
 	node->state = NODE_DEAD;
 	node->silent = silent;
 	sim->homes_gone = true;
+	signals_node_died(node);
 	while (!list_empty(&node->tasks))
 		task_kill(list_entry(node->tasks.next, struct task, owner_link));
 	sim->threads_running -= node->threads;

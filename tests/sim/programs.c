@@ -6,6 +6,7 @@
 
 #include "litmus.h"
 #include "node.h"
+#include "signals.h"
 
 #define SURVEY_TRIES 40
 
@@ -80,30 +81,59 @@ static void fixed_name(char *name, size_t bytes, unsigned index)
 	snprintf(name, bytes, "fixed%u", index);
 }
 
-static int open_by_name(struct thread *thread, const char *name, bool writable, struct file *file)
+static enum name_dir some_dir(struct thread *thread)
 {
-	struct inode *inode;
-	int error = kernel_lookup(thread->node, name, thread, &inode);
+	return thread->node->sim->plan.unnamed && chance(thread, thread->node->sim->plan.unnamed) ? DIR_UNNAMED : DIR_ROOT;
+}
 
-	if (!error)
-		error = kernel_open(inode, writable, thread, file);
-	return error;
+/* Without an inode it was the look-up that failed: also for what is being revoked under that name. */
+static void judge_by_name(struct thread *thread, const char *name, const struct inode *inode, int error)
+{
+	struct sim *sim = thread->node->sim;
+	bool revokes = !inode && (sim->plan.owns || sim->plan.revokes) && error == -EIO;
+
+	if (!error || error == -ENOENT || error == -EINTR || error == -ESTALE || sim->any_fault || revokes ||
+	    (inode && checker_error_allowed(sim, inode->object, error)))
+		return;
+	sim_fail(sim, "%s: open of %s fails with %d", thread->node->name, name, error);
 }
 
 static void open_something(struct thread *thread, struct file *file)
 {
 	struct sim *sim = thread->node->sim;
+	uint32_t lists = signals_open_begin(sim);
 	bool fixed = chance(thread, 1000 - sim->plan.names);
+	unsigned index = (unsigned)below(thread, fixed ? sim->plan.objects : SIM_NAMES);
+	struct inode *inode = NULL;
+	bool writable;
+	char name[16];
+	int error;
+
+	snprintf(name, sizeof(name), fixed ? "fixed%u" : "name%u", index);
+	writable = chance(thread, 650);
+	error = kernel_lookup(thread->node, fixed ? DIR_ROOT : some_dir(thread), name, thread, &inode);
+	if (!error) {
+		error = kernel_open(inode, writable, thread, file);
+		signals_open_end(sim, thread->node, inode->object, lists, writable, error);
+	}
+	if (error && fixed && !checker_error_allowed(sim, sim->fixed[index], error))
+		sim_fail(sim, "%s: open of %s fails with %d", thread->node->name, name, error);
+	if (!fixed)
+		judge_by_name(thread, name, inode, error);
+}
+
+int programs_find(struct thread *thread, struct inode **inode)
+{
+	struct sim *sim = thread->node->sim;
+	bool fixed = !sim->plan.names || chance(thread, 500);
 	unsigned index = (unsigned)below(thread, fixed ? sim->plan.objects : SIM_NAMES);
 	char name[16];
 	int error;
 
 	snprintf(name, sizeof(name), fixed ? "fixed%u" : "name%u", index);
-	error = open_by_name(thread, name, chance(thread, 650), file);
-	if (error && fixed && !checker_error_allowed(sim, sim->fixed[index], error))
-		sim_fail(sim, "%s: open of %s fails with %d", thread->node->name, name, error);
-	if (error && !fixed && error != -ENOENT && error != -EINTR && error != -ESTALE && !sim->any_fault)
-		sim_fail(sim, "%s: open of %s fails with %d", thread->node->name, name, error);
+	error = kernel_lookup(thread->node, fixed ? DIR_ROOT : some_dir(thread), name, thread, inode);
+	judge_by_name(thread, name, NULL, error);
+	return error;
 }
 
 static void close_all(struct thread *thread)
@@ -111,6 +141,12 @@ static void close_all(struct thread *thread)
 	for (unsigned i = 0; i < THREAD_FILES; i++)
 		if (thread->files[i].open)
 			kernel_close(&thread->files[i]);
+	for (unsigned i = 0; i < THREAD_ENDS; i++) {
+		if (thread->ends[i] && !thread->killed)
+			signals_drain(thread, thread->ends[i]);
+		if (thread->ends[i])
+			signals_close(thread, thread->ends[i]);
+	}
 }
 
 /* --- operations ----------------------------------------------------------------------------------------------------- */
@@ -175,12 +211,18 @@ static void operate_truncate(struct thread *thread, struct file *file)
 {
 	struct sim *sim = thread->node->sim;
 	uint64_t blocks = below(thread, sim->plan.pages * PAGE_WORDS + 1);
+	const struct object *object = file->inode->object;
+	const struct end *owner = object->owning.owner;
+	int error;
 
 	if (!file->writable || file->inode->object == sim->fixed[0])
 		return;
 	if (chance(thread, 600))
 		blocks -= blocks % PAGE_WORDS;
-	judge(thread, file->inode, kernel_truncate(file->inode, blocks * BLOCK_BYTES, thread), "truncate");
+	error = kernel_truncate(file->inode, blocks * BLOCK_BYTES, thread);
+	judge(thread, file->inode, error, "truncate");
+	if (!error && owner && owner->open)
+		sim_fail(sim, "%s: o%u, which is owned, is truncated", thread->node->name, object->index);
 }
 
 static int name_call(struct thread *thread, const struct msg *msg, const char *text, uint32_t bytes)
@@ -191,9 +233,14 @@ static int name_call(struct thread *thread, const struct msg *msg, const char *t
 	return kernel_call(request, thread);
 }
 
-/* A name can be made once more than it was removed; a call that may have had an effect counts as a removal. */
-static void name_made(struct sim *sim, unsigned name)
+/*
+ * A name can be made once more than it was removed; a call that may have had an effect counts as a removal. Unnamed ones
+ * go by themselves.
+ */
+static void name_made(struct sim *sim, enum name_dir dir, unsigned name)
 {
+	if (dir == DIR_UNNAMED)
+		return;
 	if (++sim->name_made[name] > sim->name_removals[name] + 1 && !sim->homes_gone)
 		sim_fail(sim, "name%u was made %d times but removed at most %d times", name, sim->name_made[name],
 		         sim->name_removals[name]);
@@ -208,9 +255,11 @@ static void operate_names(struct thread *thread)
 {
 	struct sim *sim = thread->node->sim;
 	unsigned index = (unsigned)below(thread, SIM_NAMES), to = (unsigned)below(thread, SIM_NAMES);
-	struct msg mkdir = {.type = REQ_MKDIR, .dir = DIR_ROOT, .attr.mode = 0755};
-	struct msg remove = {.type = MSG_REMOVE, .dir = DIR_ROOT};
-	struct msg rename = {.type = MSG_RENAME, .dir = DIR_ROOT, .to_dir = DIR_ROOT, .flags = REQUEST_NOREPLACE};
+	enum name_dir dir = some_dir(thread), to_dir = some_dir(thread);
+	struct msg mkdir = {.type = REQ_MKDIR, .dir = (uint16_t)dir, .attr.mode = 0755};
+	struct msg remove = {.type = MSG_REMOVE, .dir = (uint16_t)dir};
+	struct msg rename = {
+		.type = MSG_RENAME, .dir = (uint16_t)dir, .to_dir = (uint16_t)to_dir, .flags = REQUEST_NOREPLACE};
 	char text[32];
 	uint32_t bytes = (uint32_t)snprintf(text, sizeof(text), "name%u%cname%u", index, 0, to) + 1;
 	uint32_t first = (uint32_t)strlen(text) + 1;
@@ -219,16 +268,21 @@ static void operate_names(struct thread *thread)
 	if (chance(thread, 600)) {
 		error = name_call(thread, &mkdir, text, first);
 		if (!error)
-			name_made(sim, index);
+			name_made(sim, dir, index);
+		else if (!surely_failed(error) && sim->any_fault)
+			sim->homes_gone = true;
 	} else {
 		bool removes = chance(thread, 600);
 
-		sim->name_removals[index]++;
+		sim->name_removals[index] += dir == DIR_ROOT;
 		error = removes ? name_call(thread, &remove, text, first) : name_call(thread, &rename, text, bytes);
 		if (surely_failed(error))
-			sim->name_removals[index]--;
-		if (!error && !removes)
-			name_made(sim, to);
+			sim->name_removals[index] -= dir == DIR_ROOT;
+		if (!error && !removes) {
+			/* It may be one that ends by itself, because its home does not know of the new name yet. */
+			sim->name_removals[to] += sim->plan.unnamed != 0;
+			name_made(sim, to_dir, to);
+		}
 	}
 	if (error && error != -EINTR && !surely_failed(error) && !sim->any_fault)
 		sim_fail(sim, "%s: a call on names fails with %d", thread->node->name, error);
@@ -243,6 +297,10 @@ static void operate(struct thread *thread)
 	sim->stats.operations++;
 	if (chance(thread, sim->plan.names)) {
 		operate_names(thread);
+		return;
+	}
+	if (sim->plan.signals && chance(thread, sim->plan.signals)) {
+		signals_operate(thread, (unsigned)below(thread, THREAD_ENDS));
 		return;
 	}
 	if (!file->open) {
@@ -301,7 +359,7 @@ static void make_fixed(struct thread *thread)
 
 		fixed_name(name, sizeof(name), i);
 		if (name_call(thread, &mkdir, name, (uint32_t)strlen(name) + 1) ||
-		    kernel_lookup(thread->node, name, thread, &inode) || kernel_open(inode, true, thread, &file) ||
+		    kernel_lookup(thread->node, DIR_ROOT, name, thread, &inode) || kernel_open(inode, true, thread, &file) ||
 		    kernel_truncate(inode, sim->plan.pages * PAGE_BYTES, thread)) {
 			sim_fail(sim, "%s cannot make %s", thread->node->name, name);
 			return;
@@ -443,7 +501,7 @@ static int look_at(struct thread *thread, struct file *file)
 	return 0;
 }
 
-static void survey_name(struct thread *thread, const char *name)
+static void survey_name(struct thread *thread, enum name_dir dir, const char *name)
 {
 	struct sim *sim = thread->node->sim;
 	struct inode *inode = NULL;
@@ -452,9 +510,11 @@ static void survey_name(struct thread *thread, const char *name)
 	for (unsigned tries = 0; tries < SURVEY_TRIES && !sim->failed; tries++) {
 		struct file *file = &thread->files[0];
 
-		error = kernel_lookup(thread->node, name, thread, &inode);
+		error = kernel_lookup(thread->node, dir, name, thread, &inode);
 		if (error == -ENOENT)
 			return;
+		if (!error && inode->object->owning.owner_gone && must_work(thread->node, inode->object))
+			sim_fail(sim, "%s: %s is there, though its owner is gone", thread->node->name, name);
 		if (!error)
 			error = kernel_open(inode, chance(thread, 500), thread, file);
 		if (!error) {
@@ -463,7 +523,8 @@ static void survey_name(struct thread *thread, const char *name)
 				clear_lost(inode, thread);
 			kernel_close(file);
 		}
-		if (!error || (error == -EFAULT && strcmp(name, "fixed0")))
+		if (!error || (error == -EFAULT && strcmp(name, "fixed0")) ||
+		    (error == -ENOSPC && sim->plan.store_pages < STORE_PAGES))
 			return;
 		/* An error it is: definite, and soon. */
 		if (sim->nodes[0]->state != NODE_UP || (inode && !must_work(thread->node, inode->object)))
@@ -475,6 +536,27 @@ static void survey_name(struct thread *thread, const char *name)
 		         error);
 }
 
+/* What was revoked, or has lost its owner, is no more: nobody has it open. */
+static void survey_gone(struct thread *thread, struct object *object)
+{
+	struct sim *sim = thread->node->sim;
+	uint64_t size;
+	int error = 0;
+
+	if (!object->owning.revoke_done && !object->owning.owner_gone)
+		return;
+	for (unsigned tries = 0; tries < SURVEY_TRIES && error != -ESTALE; tries++) {
+		if (tries)
+			task_sleep(&sim->sched, sim->plan.timeout_ns / 8);
+		error = kernel_getattr(kernel_inode(thread->node, object), thread, &size);
+		if (!must_work(thread->node, object))
+			return;
+	}
+	if (error != -ESTALE)
+		sim_fail(sim, "%s: at the end o%u, which was revoked, is still there, with %d", thread->node->name,
+		         object->index, error);
+}
+
 static void survey_run(void *argument)
 {
 	struct thread *thread = argument;
@@ -484,10 +566,14 @@ static void survey_run(void *argument)
 	for (unsigned i = 0; i < SIM_NAMES; i++) {
 		fixed_name(name, sizeof(name), i);
 		if (i < node->sim->plan.objects)
-			survey_name(thread, name);
+			survey_name(thread, DIR_ROOT, name);
 		snprintf(name, sizeof(name), "name%u", i);
-		survey_name(thread, name);
+		survey_name(thread, DIR_ROOT, name);
+		if (node->sim->plan.unnamed)
+			survey_name(thread, DIR_UNNAMED, name);
 	}
+	for (struct object *object = node->sim->objects; object && !node->sim->failed; object = object->next)
+		survey_gone(thread, object);
 	node->surveyed = true;
 }
 

@@ -7,6 +7,7 @@
 #include "kernel.h"
 
 #define THREAD_FILES 3
+#define THREAD_ENDS 2
 
 struct thread {
 	struct node *node;
@@ -14,7 +15,11 @@ struct thread {
 	bool killed;
 	unsigned operations;     /* still to do */
 	struct file files[THREAD_FILES];
+	struct end *ends[THREAD_ENDS];
 };
+
+/* An object under some name, or an error. */
+int programs_find(struct thread *thread, struct inode **inode);
 
 /* The node has its mount: its programs start. Those of the first node make the fixed objects first. */
 void programs_start(struct node *node);

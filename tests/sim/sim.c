@@ -81,6 +81,25 @@ static uint64_t pick(struct sim *sim, uint64_t low, uint64_t high)
 	return low + random_below(&sim->sched, high - low + 1);
 }
 
+/* Random numbers of its own, so that seeds without any of this are what they were before it was there. */
+static void plan_owners(struct sim *sim)
+{
+	struct plan *plan = &sim->plan;
+	struct sched *sched = &sim->sched;
+	uint64_t random = sched->random;
+
+	sched->random = random ^ UINT64_C(0x5851f42d4c957f2d);
+	plan->store_pages = random_permille(sched, 850) ? STORE_PAGES : pick(sim, 1, 12);
+	plan->reverts = random_permille(sched, 150);
+	plan->unnamed = random_permille(sched, 800) ? 0 : 500;
+	plan->signals = random_permille(sched, 500) ? 0 : (unsigned)pick(sim, 20, 600);
+	plan->owns = plan->signals && random_permille(sched, 600);
+	plan->revokes = plan->signals && random_permille(sched, 400);
+	if ((plan->owns || plan->revokes || plan->unnamed) && !plan->names)
+		plan->names = (unsigned)pick(sim, 20, 300);
+	sched->random = random;
+}
+
 static void plan_make(struct sim *sim)
 {
 	struct plan *plan = &sim->plan;
@@ -104,10 +123,14 @@ static void plan_make(struct sim *sim)
 	plan->think_ns = pick(sim, 100, random_permille(sched, 500) ? 5 * US : 200 * US);
 	plan->timeout_ns = pick(sim, 500, 1000) * MS;
 	plan->fault_every_ns = pick(sim, 100 * US, 5 * MS);
+	plan_owners(sim);
 	sim_trace(sim, NULL, "plan: %u nodes, %u threads of %u operations, %u objects of %u pages, faults %x, "
-	          "net %llu us, timeout %llu ms",
+	          "net %llu us, timeout %llu ms, signals %u%s%s%s%s, store %llu pages",
 	          plan->nodes, plan->threads, plan->operations, plan->objects, plan->pages, plan->faults,
-	          (unsigned long long)(plan->net_delay_ns / US), (unsigned long long)(plan->timeout_ns / MS));
+	          (unsigned long long)(plan->net_delay_ns / US), (unsigned long long)(plan->timeout_ns / MS),
+	          plan->signals, plan->owns ? ", owners" : "", plan->revokes ? ", revokes" : "",
+	          plan->reverts ? ", reverts" : "", plan->unnamed ? ", unnamed" : "",
+	          (unsigned long long)plan->store_pages);
 }
 
 /* --- the course ------------------------------------------------------------------------------------------------------ */

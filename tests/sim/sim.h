@@ -8,6 +8,7 @@
  *   kernel.[ch]    what a node's kernel does with FUSE files: page cache, locks, write-back, invalidation (K1 .. K8)
  *   node.[ch]      a daemon: carries the core's actions out and brings it its events; one node's life
  *   programs.[ch]  what runs on the nodes: loads, stores, atomic adds, calls, litmus rounds, the survey at the end
+ *   signals.[ch]   programs that signal, own, revoke
  *   faults.[ch]    what goes wrong and when
  *   checker.[ch]   what must hold: the reference memory, who may cache a page, names, answers
  *   main.c         seeds, processes, options, the summary
@@ -28,6 +29,7 @@
 #define PAGE_WORDS 8
 #define BLOCK_BYTES (PAGE_BYTES / PAGE_WORDS)
 #define SIM_NAMES 5 /* that programs use for objects they make and remove */
+#define STORE_PAGES 100000 /* of a node whose store never gets full */
 
 /* What the words of a page are for. */
 enum word_use {
@@ -77,6 +79,10 @@ struct plan {
 	unsigned truncates;      /* permille of the operations, and so on */
 	unsigned names;
 	unsigned kills;
+	unsigned signals;        /* permille of the operations: on ends, see signals.h */
+	unsigned unnamed;        /* permille of the names: in the directory for unnamed objects */
+	bool owns, revokes, reverts;
+	uint64_t store_pages;    /* of each node */
 	uint64_t net_delay_ns;   /* means */
 	uint64_t daemon_delay_ns;
 	uint64_t kernel_delay_ns;
@@ -94,7 +100,8 @@ enum phase {
 };
 
 struct stats {
-	uint64_t steps, operations, messages, loads, stores, adds, writes, truncates, litmus, faults, lost, killed, late_cuts;
+	uint64_t steps, operations, messages, loads, stores, adds, writes, truncates, litmus, faults, lost, killed, late_cuts,
+		signals, full;
 	uint64_t max_wait_ns;
 };
 
@@ -117,11 +124,12 @@ struct sim {
 	uint32_t link_generation[SIM_NODES_MAX][SIM_NODES_MAX];
 	uint8_t links_up[SIM_NODES_MAX][SIM_NODES_MAX];
 	uint64_t cut_until_ns[SIM_NODES_MAX][SIM_NODES_MAX];
-	int name_made[SIM_NAMES], name_removals[SIM_NAMES];
+	int name_made[SIM_NAMES], name_removals[SIM_NAMES]; /* in the root */
+	uint32_t access_begun, access_done; /* changes of access lists */
 	struct litmus *litmus;
 	unsigned threads_running;
 	bool any_fault;    /* up to now */
-	bool homes_gone;   /* a node died or left: names of objects that lived there may be gone with them */
+	bool homes_gone;   /* a node died or left, or a mkdir failed half-way: names may have gone with their objects */
 	bool failed;
 	char why[600];
 	struct stats stats;
