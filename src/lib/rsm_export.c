@@ -20,7 +20,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* Ids that are tried before the system gives up to assign one. */
@@ -42,10 +41,30 @@ struct rsm_export {
 static pthread_mutex_t exports_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct rsm_export *exports;
 
+/* No thread is cancelled that holds the lock, while others may wait for memory that it moves. */
+static int cancel_state_before;
+
+static void exports_take(void)
+{
+	int before;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+	pthread_mutex_lock(&exports_lock);
+	cancel_state_before = before;
+}
+
+static void exports_give(void)
+{
+	int before = cancel_state_before;
+
+	pthread_mutex_unlock(&exports_lock);
+	pthread_setcancelstate(before, NULL);
+}
+
 /* Unlocks, and makes a code of an error where -EFAULT is about the program's memory. */
 static int exports_leave(int error)
 {
-	pthread_mutex_unlock(&exports_lock);
+	exports_give();
 	return error == -EFAULT ? RSMERR_BAD_ADDR : rsm_error(error);
 }
 
@@ -62,7 +81,7 @@ static int exports_enter(rsm_memseg_export_handle_t handle)
 	const struct rsm_export *export;
 	int code = RSM_SUCCESS;
 
-	pthread_mutex_lock(&exports_lock);
+	exports_take();
 	for (export = exports; export && export != handle; export = export->next)
 		continue;
 	if (!export)
@@ -70,7 +89,7 @@ static int exports_enter(rsm_memseg_export_handle_t handle)
 	else if (export->segment.signal < 0)
 		code = RSMERR_NOT_CREATOR;
 	if (code)
-		pthread_mutex_unlock(&exports_lock);
+		exports_give();
 	return code;
 }
 
@@ -84,9 +103,7 @@ static void *object_map(const struct rsm_object *object, size_t length)
 /* Whether the program has left the object where it was put. 0 or -EFAULT. */
 static int object_check(const struct rsm_object *object, struct rsm_range range)
 {
-	struct stat status;
-
-	return fstat(object->memory, &status) ? -errno : rsm_move_check_file(range, &status);
+	return rsm_move_check_file(range, object->device, object->inode);
 }
 
 static void *memory_map(size_t length)
@@ -207,7 +224,7 @@ static void fork_pipe_close(int end)
 
 static void fork_prepare(void)
 {
-	pthread_mutex_lock(&exports_lock);
+	exports_take();
 	if (exports && pipe2(fork_pipe, O_CLOEXEC))
 		fork_pipe[0] = fork_pipe[1] = -1;
 }
@@ -222,7 +239,7 @@ static void fork_parent(void)
 		while (poll(&child, 1, FORK_WAIT_MS) < 0 && errno == EINTR)
 			continue;
 	fork_pipe_close(0);
-	pthread_mutex_unlock(&exports_lock);
+	exports_give();
 }
 
 /* Without memory for a copy the range is empty, rather than wrong. */
@@ -251,6 +268,7 @@ static void fork_child(void)
 	fork_pipe_close(0);
 	fork_pipe_close(1);
 	pthread_mutex_init(&exports_lock, NULL);
+	pthread_setcancelstate(cancel_state_before, NULL);
 }
 
 static void fork_watch(void)
@@ -319,7 +337,7 @@ static int export_new(struct rsm_controller *controller, struct rsm_range range,
 	export->range = range;
 	export->flags = flags;
 	pthread_mutex_init(&export->segment.lock, NULL);
-	pthread_mutex_lock(&exports_lock);
+	exports_take();
 	error = export_furnish(export);
 	if (error) {
 		rsm_controller_release(controller);

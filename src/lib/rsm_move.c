@@ -23,7 +23,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -218,16 +217,14 @@ static bool mapping_moves(const struct mapping *mapping)
 	return strcmp(mapping->allowed, "rw-p") == 0 || (system_v && strcmp(mapping->allowed, "rw-s") == 0);
 }
 
-static bool mapping_is_file(const struct mapping *mapping, const struct stat *file)
+static bool mapping_is_same_file(const struct mapping *mapping, const struct mapping *file)
 {
-	return mapping->device == file->st_dev && mapping->inode == file->st_ino &&
+	return mapping->device == file->device && mapping->inode == file->inode &&
 	       strcmp(mapping->allowed, "rw-s") == 0;
 }
 
-/*
- * Mappings come in the order of their addresses. They have to be of `file`, or, if that is NULL, such as can be moved.
- */
-static int maps_check(FILE *maps, uintptr_t begin, uintptr_t end, const struct stat *file)
+/* Mappings come in the order of their addresses. They have to be of `file`, or, if that is NULL, such as can be moved. */
+static int maps_check(FILE *maps, uintptr_t begin, uintptr_t end, const struct mapping *file)
 {
 	char *line = NULL;
 	size_t line_bytes = 0;
@@ -236,7 +233,7 @@ static int maps_check(FILE *maps, uintptr_t begin, uintptr_t end, const struct s
 	while (begin < end && getline(&line, &line_bytes, maps) >= 0) {
 		if (!mapping_parse(line, &mapping) || mapping.end <= begin)
 			continue;
-		if (mapping.begin > begin || !(file ? mapping_is_file(&mapping, file) : mapping_moves(&mapping)))
+		if (mapping.begin > begin || !(file ? mapping_is_same_file(&mapping, file) : mapping_moves(&mapping)))
 			break;
 		begin = mapping.end;
 	}
@@ -244,7 +241,7 @@ static int maps_check(FILE *maps, uintptr_t begin, uintptr_t end, const struct s
 	return begin >= end ? 0 : -EFAULT;
 }
 
-int rsm_move_check_file(struct rsm_range range, const struct stat *file)
+static int range_check(struct rsm_range range, const struct mapping *file)
 {
 	uintptr_t begin = (uintptr_t)range.address;
 	FILE *maps;
@@ -260,11 +257,14 @@ int rsm_move_check_file(struct rsm_range range, const struct stat *file)
 	return error;
 }
 
+int rsm_move_check_file(struct rsm_range range, dev_t device, ino_t inode)
+{
+	return range_check(range, &(struct mapping){ .device = device, .inode = inode });
+}
+
 int rsm_move_check(struct rsm_range range)
 {
 	uintptr_t here = (uintptr_t)__builtin_frame_address(0);
 
-	if (here - (uintptr_t)range.address < range.length)
-		return -EFAULT;
-	return rsm_move_check_file(range, NULL);
+	return here - (uintptr_t)range.address < range.length ? -EFAULT : range_check(range, NULL);
 }

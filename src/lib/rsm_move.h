@@ -15,6 +15,7 @@
 #define NETMEM_LIB_RSM_MOVE_H
 
 #include <stddef.h>
+#include <sys/types.h>
 
 #define RSM_MOVE_RANGES_MAX 2
 
@@ -30,10 +31,8 @@ struct rsm_range {
  */
 int rsm_move_check(struct rsm_range range);
 
-struct stat;
-
 /* Whether a range is wholly a shared mapping of that file. 0, -EFAULT if not, or why that is not known. */
-int rsm_move_check_file(struct rsm_range range, const struct stat *file);
+int rsm_move_check_file(struct rsm_range range, dev_t device, ino_t inode);
 
 /* Copied; at most RSM_MOVE_RANGES_MAX. On failure, a negative errno, all is as before and there is nothing to end. */
 int rsm_move_begin(const struct rsm_range *ranges, size_t count);

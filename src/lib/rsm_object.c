@@ -59,11 +59,19 @@ static int directory_make(int mount, const char *path)
 	return 0;
 }
 
-static int size_set(int memory, size_t length)
+static int memory_prepare(struct rsm_object *object, size_t length)
 {
-	while (ftruncate(memory, (off_t)length))
+	struct stat status;
+	int error;
+
+	while (ftruncate(object->memory, (off_t)length))
 		if (errno != EINTR)
 			return -errno;
+	error = netmem_file_stat(object->memory, "", &status);
+	if (error)
+		return error;
+	object->device = status.st_dev;
+	object->inode = status.st_ino;
 	return 0;
 }
 
@@ -84,7 +92,7 @@ static int object_furnish(struct rsm_object *object, size_t length)
 	error = part_open(object, "control", O_WRONLY, error, &object->control);
 	error = part_open(object, "signal", O_RDWR | O_NONBLOCK, error, &object->signal);
 	if (!error)
-		error = size_set(object->memory, length);
+		error = memory_prepare(object, length);
 	if (!error)
 		error = command_write(object->signal, "own\n");
 	if (!error)

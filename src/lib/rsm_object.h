@@ -12,13 +12,16 @@
 #include <rsmapi.h>
 
 #include <stddef.h>
+#include <sys/types.h>
 
-/* Descriptors, and where it is: a path from the mount's root. */
+/* Descriptors, what its memory is to the kernel, and where it is: a path from the mount's root. */
 struct rsm_object {
 	int dir;
 	int control;
 	int memory;
 	int signal;
+	dev_t device;
+	ino_t inode;
 	char path[MOUNT_UNNAMED_BYTES];
 };
 

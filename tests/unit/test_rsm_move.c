@@ -332,10 +332,10 @@ START_TEST(test_file)
 	range.address = map(PROT_READ | PROT_WRITE, MAP_SHARED, fd);
 	ck_assert_int_eq(fstat(fd, &file), 0);
 	ck_assert_int_eq(fstat(file_new(), &other), 0);
-	ck_assert_int_eq(rsm_move_check_file(range, &file), 0);
-	ck_assert_int_eq(rsm_move_check_file(range, &other), -EFAULT);
+	ck_assert_int_eq(rsm_move_check_file(range, file.st_dev, file.st_ino), 0);
+	ck_assert_int_eq(rsm_move_check_file(range, other.st_dev, other.st_ino), -EFAULT);
 	munmap(range.address + page_bytes, page_bytes);
-	ck_assert_int_eq(rsm_move_check_file(range, &file), -EFAULT);
+	ck_assert_int_eq(rsm_move_check_file(range, file.st_dev, file.st_ino), -EFAULT);
 }
 END_TEST
 
