@@ -151,6 +151,7 @@ static int without_memory(int (*call)(void))
 static struct {
 	char *memory;
 	size_t length;
+	uint_t flags;
 } block;
 
 /* The controller, and memory for it, made before there is a shortage. */
@@ -163,8 +164,7 @@ static void block_new(size_t length)
 
 static int create_block(void)
 {
-	return rsm_memseg_export_create(program.controller, &program.exported, block.memory, block.length,
-					RSM_ALLOW_REBIND | RSM_CREATE_SEG_DONTWAIT);
+	return rsm_memseg_export_create(program.controller, &program.exported, block.memory, block.length, block.flags);
 }
 
 static int rebind_block(void)
@@ -491,26 +491,26 @@ static int create_unaligned(int which)
 	return create_of(one_page() + (which ? 8 : 0), which ? PAGE : PAGE / 2);
 }
 
-static int create_without_room(int unused)
+static int create_without_room(int flags)
 {
-	(void)unused;
 	own_cluster(1, "size=1M");
 	OK(HERE(step_create, 128, 0, 1));
 	block_new(200 * PAGE);
+	block.flags = (uint_t)flags;
 	return and_stop(create_block());
 }
 
-static int create_without_memory(int unused)
+static int create_without_memory(int flags)
 {
-	(void)unused;
 	block_new(1024 * PAGE);
+	block.flags = (uint_t)flags;
 	return without_memory(create_block);
 }
 
-static int create_without_descriptors(int unused)
+static int create_without_descriptors(int flags)
 {
-	(void)unused;
 	block_new(PAGE);
+	block.flags = (uint_t)flags;
 	return without_descriptors(create_block);
 }
 
@@ -1669,8 +1669,13 @@ static const struct row rows[] = {
 	{ "rsm_memseg_export_create", RSMERR_BAD_MEM_ALIGNMENT, "an address within a page", create_unaligned, 1 },
 	{ "rsm_memseg_export_create", RSMERR_INSUFFICIENT_MEM, "the node's size= is used up", create_without_room, 0 },
 	{ "rsm_memseg_export_create", RSMERR_INSUFFICIENT_MEM, "no address space left", create_without_memory, 0 },
+	{ "rsm_memseg_export_create", RSMERR_INSUFFICIENT_RESOURCES, "no descriptor left", create_without_descriptors, 0 },
 	{ "rsm_memseg_export_create", RSMERR_INSUFFICIENT_RESOURCES, "no descriptor left, DONTWAIT",
-	  create_without_descriptors, 0 },
+	  create_without_descriptors, RSM_CREATE_SEG_DONTWAIT },
+	{ "rsm_memseg_export_create", RSMERR_INSUFFICIENT_RESOURCES, "the node's size= is used up, DONTWAIT",
+	  create_without_room, RSM_CREATE_SEG_DONTWAIT },
+	{ "rsm_memseg_export_create", RSMERR_INSUFFICIENT_RESOURCES, "no address space left, DONTWAIT",
+	  create_without_memory, RSM_CREATE_SEG_DONTWAIT },
 	{ "rsm_memseg_export_create", RSMERR_PERM_DENIED, "the mount is read-only", create_read_only, 0 },
 	{ "rsm_memseg_export_create", RSMERR_NOT_CREATOR, "who makes a segment is its creator", CANNOT },
 	{ "rsm_memseg_export_create", RSMERR_REBIND_NOT_ALLOWED, "create rebinds nothing", CANNOT },

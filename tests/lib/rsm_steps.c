@@ -9,6 +9,15 @@
 
 struct program program;
 
+#ifdef __SANITIZE_THREAD__
+/* It does not know that stores to memory that is being moved are held back. */
+const char *__tsan_default_suppressions(void);
+const char *__tsan_default_suppressions(void)
+{
+	return "race:rsm_object_write\nrace:rsm_object_read\n";
+}
+#endif
+
 rsmapi_controller_handle_t program_controller(void)
 {
 	if (!program.controller && rsm_get_controller((char *)"netmem", &program.controller))
