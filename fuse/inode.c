@@ -120,7 +120,7 @@ void inode_fill(uint64_t ino, const struct object_attr *attr, struct stat *st)
 		st->st_mode = control_mode(attr->mode);
 		break;
 	case KIND_STATUS:
-		fill_text(st, attr->mode & 0444);
+		fill_text(st, user_bits(attr->mode) * 4);
 		break;
 	case KIND_SIGNAL:
 		st->st_mode = signal_mode(attr->mode);
