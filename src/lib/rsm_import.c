@@ -137,12 +137,20 @@ static int watch_open(int signal)
 	return -errno;
 }
 
+/* Nobody gets more than the node was given, not even root. */
+static bool mode_allows(mode_t mode, rsm_permission_t perm)
+{
+	return (!(perm & RSM_PERM_READ) || (mode & 0444)) && (!(perm & RSM_PERM_WRITE) || (mode & 0222));
+}
+
 static int details_read(struct rsm_import *import, int directory)
 {
 	char order[16];
 	struct stat status;
 	int error = netmem_file_stat(import->memory, "", &status);
 
+	if (!error && !mode_allows(status.st_mode, import->perm))
+		error = -EACCES;
 	if (!error)
 		error = netmem_file_value(directory, "status", "byte-order", order, sizeof order);
 	if (error)

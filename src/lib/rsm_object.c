@@ -188,13 +188,14 @@ static int list_set(const struct rsm_object *object, const rsmapi_access_entry_t
 	return command_write(object->control, command);
 }
 
+/* With a list, the mode is what nodes see that are not on it: a refusal there is about the node, not about the user. */
 int rsm_object_permit(const struct rsm_object *object, const rsmapi_access_entry_t *list, size_t length)
 {
 	int error;
 
 	if (length > 0) {
 		error = list_set(object, list, length);
-		return error ? error : mode_set(object, MODE_PRIVATE);
+		return error ? error : mode_set(object, MODE_ALL);
 	}
 	error = mode_set(object, rsm_object_default());
 	return error ? error : command_write(object->control, "access all\n");
@@ -207,10 +208,12 @@ int rsm_object_publish(int mount, struct rsm_object *object, const char *name)
 
 	if (!error)
 		error = netmem_object_rename(mount, status.st_ino, object->path, name);
-	if (error)
+	if (error) {
 		mode_set(object, MODE_PRIVATE);
-	else
+		command_write(object->control, "access all\n");
+	} else {
 		strcpy(object->path, name);
+	}
 	return error;
 }
 
