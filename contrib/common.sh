@@ -60,10 +60,11 @@ install_packages()
 	apt_get install --no-install-recommends "${missing[@]}" || fail 'the packages cannot be installed'
 }
 
-need_fuse()
+no_fuse='there is no /dev/fuse: this kernel, or container, does not offer FUSE, or it wants "modprobe fuse"'
+has_fuse()
 {
 	[ -e /dev/fuse ] || ! can_be_root || as_root modprobe fuse 2>/dev/null
-	[ -e /dev/fuse ] || fail 'there is no /dev/fuse: this kernel, or container, does not offer FUSE, or it wants "modprobe fuse"'
+	[ -e /dev/fuse ]
 }
 
 # prepare_source DIR: sets `source` to a source tree with a configure script that can be built outside of it. That is the
