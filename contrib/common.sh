@@ -19,7 +19,7 @@ fail()
 
 can_be_root()
 {
-	[ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null
+	[ "$(id -u)" -eq 0 ] || { command -v sudo >/dev/null && sudo true; }
 }
 
 # as_root COMMAND...: only where can_be_root
@@ -53,7 +53,7 @@ install_packages()
 		[ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
 	done
 	[ ${#missing[@]} -gt 0 ] || return 0
-	can_be_root || fail "these packages are missing, and there is no sudo. Run as root:
+	can_be_root || fail "packages are missing, and sudo is, or refuses. Run as root:
 	apt-get update && apt-get install --no-install-recommends ${missing[*]}"
 	say "installing ${missing[*]}"
 	apt_get update || say 'apt-get update failed: trying with the lists that are there'
