@@ -53,7 +53,7 @@ install_packages()
 		[ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
 	done
 	[ ${#missing[@]} -gt 0 ] || return 0
-	can_be_root || fail "packages are missing, and sudo is, or refuses. Run as root:
+	can_be_root || fail "packages are missing, and there is no sudo, or it refuses. Run as root:
 	apt-get update && apt-get install --no-install-recommends ${missing[*]}"
 	say "installing ${missing[*]}"
 	apt_get update || say 'apt-get update failed: trying with the lists that are there'
