@@ -423,7 +423,7 @@ test_user() {
 	[ -n "$helper" ] && [ -u "$helper" ] || skip "there is no fusermount3 that is set-uid root"
 	command -v setpriv >/dev/null || skip "there is no setpriv"
 	if [ -z "$(find /dev/fuse -perm -0006)" ]; then
-		command -v unshare >/dev/null || skip "only root may open /dev/fuse, and there is no unshare"
+		unshare -m true || skip "only root may open /dev/fuse, and there is no mount name space"
 		unshare -m sh "$here/run" --one user-privately
 	else
 		user_mounts
