@@ -514,8 +514,8 @@ int rsm_free_localmemory_handle(rsmapi_controller_handle_t cntrl_handle, rsm_loc
  * Between rsm_memseg_import_open_barrier() and rsm_memseg_import_close_barrier(), errors of loads, stores and, in the
  * explicit mode, transfers are silent; a close that succeeds says that all of them have been completed and that the
  * exporter has what was written. What was written before rsm_memseg_import_order_barrier() is there before what is
- * written after it. In the implicit mode, the default, transfers do all this themselves, with the barrier that was
- * initialised last.
+ * written after it. In the implicit mode, the default, transfers do all this themselves, as long as the segment has a
+ * barrier.
  *
  * RSMERR_BAD_SEG_HNDL; RSMERR_BAD_BARRIER_PTR: `barrier` is NULL; RSMERR_BARRIER_UNINITIALIZED: not initialised, or
  * destroyed; RSMERR_BARRIER_NOT_OPENED: close or order without open; RSMERR_BARRIER_FAILURE: an access failed, or what

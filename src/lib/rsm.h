@@ -72,7 +72,8 @@ struct rsm_import {
 	size_t length;           /* of the segment, in bytes */
 	bool swapped;            /* the exporter's byte order is not ours */
 	rsm_barrier_mode_t mode;
-	const void *barrier;     /* initialised last, for the implicit mode; NULL: none, or destroyed */
+	unsigned serial;         /* of the connection: the handle has had others before */
+	unsigned barriers;       /* initialised and not destroyed; the implicit mode wants one */
 	char *window;            /* the handle's own mapping of the whole segment; NULL until a sized get or put */
 	char *address;           /* the program's mapping; NULL: none */
 	size_t mapped_offset;

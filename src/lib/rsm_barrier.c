@@ -2,9 +2,9 @@
  * Barriers. The file system is coherent, so that what a barrier adds is that the exporter's node has what was written,
  * and that nothing failed. Order needs nothing but that the processor keeps it.
  *
- * A rsmapi_barrier_t is the program's memory, of which nothing is known before it is initialised; `privdata` then says
- * by an address of this file's that it was, and whether it is open. `gnum` is the import's count of faults at the
- * opening.
+ * A rsmapi_barrier_t is the program's memory, of which nothing is known before it is initialised. `privdata` then says,
+ * by an address that nobody else has, that it was, for which connection of the handle `seg`, and whether it is open;
+ * `gnum` is the import's count of faults at the opening.
  */
 #include "lib/rsm.h"
 
@@ -13,8 +13,10 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-static char barrier_closed;
-static char barrier_open;
+/* Connections that are told apart. */
+#define SERIALS 4096
+
+static char marks[SERIALS][2]; /* [][1]: open; only their addresses are used */
 static pthread_mutex_t barriers_lock = PTHREAD_MUTEX_INITIALIZER; /* of all barriers' contents */
 
 bool rsm_import_is_cut_off(struct rsm_import *import)
@@ -48,6 +50,22 @@ int rsm_import_verdict(struct rsm_import *import, uint16_t faults)
 	return RSMERR_BARRIER_FAILURE;
 }
 
+static char *mark_of(const struct rsm_import *import, bool open)
+{
+	return &marks[import->serial % SERIALS][open];
+}
+
+static bool barrier_is_initialised(const rsmapi_barrier_t *state)
+{
+	return (uintptr_t)state->privdata - (uintptr_t)marks < sizeof marks;
+}
+
+static bool barrier_is_of(const rsmapi_barrier_t *state, const struct rsm_import *import)
+{
+	return state->seg == import &&
+	       (state->privdata == mark_of(import, false) || state->privdata == mark_of(import, true));
+}
+
 static rsmapi_barrier_t barrier_read(const rsmapi_barrier_t *barrier)
 {
 	rsmapi_barrier_t state;
@@ -71,23 +89,31 @@ static int barrier_lock(const rsmapi_barrier_t *barrier, rsmapi_barrier_t *state
 	if (!barrier)
 		return RSMERR_BAD_BARRIER_PTR;
 	*state = barrier_read(barrier);
-	if (state->privdata != &barrier_closed && state->privdata != &barrier_open)
+	if (!barrier_is_initialised(state))
 		return RSMERR_BARRIER_UNINITIALIZED;
 	*import = rsm_import_lock(state->seg);
-	return *import ? RSM_SUCCESS : RSMERR_BAD_SEG_HNDL;
+	if (!*import)
+		return RSMERR_BAD_SEG_HNDL;
+	if (barrier_is_of(state, *import))
+		return RSM_SUCCESS;
+	rsm_import_unlock(*import);
+	return RSMERR_BAD_SEG_HNDL;
 }
 
 int rsm_memseg_import_init_barrier(rsm_memseg_import_handle_t im_memseg, rsm_barrier_type_t type,
 				   rsmapi_barrier_t *barrier)
 {
 	struct rsm_import *import = rsm_import_lock(im_memseg);
+	rsmapi_barrier_t state;
 
 	(void)type; /* Each covers what any of them has to. */
 	if (!import)
 		return RSMERR_BAD_SEG_HNDL;
 	if (barrier) {
-		barrier_write(barrier, (rsmapi_barrier_t){ .seg = import, .privdata = &barrier_closed });
-		import->barrier = barrier;
+		state = barrier_read(barrier);
+		if (!barrier_is_of(&state, import))
+			import->barriers++;
+		barrier_write(barrier, (rsmapi_barrier_t){ .seg = import, .privdata = mark_of(import, false) });
 	}
 	rsm_import_unlock(import);
 	return barrier ? RSM_SUCCESS : RSMERR_BAD_BARRIER_PTR;
@@ -102,8 +128,8 @@ int rsm_memseg_import_open_barrier(rsmapi_barrier_t *barrier)
 
 	if (code)
 		return code;
-	if (state.privdata == &barrier_closed) {
-		state.privdata = &barrier_open;
+	if (state.privdata == mark_of(import, false)) {
+		state.privdata = mark_of(import, true);
 		state.gnum = import->faults;
 		barrier_write(barrier, state);
 	}
@@ -119,11 +145,10 @@ int rsm_memseg_import_order_barrier(rsmapi_barrier_t *barrier)
 
 	if (code)
 		return code;
+	code = state.privdata == mark_of(import, true) ? RSM_SUCCESS : RSMERR_BARRIER_NOT_OPENED;
 	rsm_import_unlock(import);
-	if (state.privdata == &barrier_closed)
-		return RSMERR_BARRIER_NOT_OPENED;
 	atomic_thread_fence(memory_order_seq_cst);
-	return RSM_SUCCESS;
+	return code;
 }
 
 /* Has the exporter's node get all that this node has written. */
@@ -146,11 +171,11 @@ int rsm_memseg_import_close_barrier(rsmapi_barrier_t *barrier)
 
 	if (code)
 		return code;
-	if (state.privdata == &barrier_closed) {
+	if (state.privdata == mark_of(import, false)) {
 		rsm_import_unlock(import);
 		return RSMERR_BARRIER_NOT_OPENED;
 	}
-	state.privdata = &barrier_closed;
+	state.privdata = mark_of(import, false);
 	barrier_write(barrier, state);
 	rsm_import_enter(import);
 	if (import->perm & RSM_PERM_WRITE)
@@ -171,8 +196,8 @@ int rsm_memseg_import_destroy_barrier(rsmapi_barrier_t *barrier)
 	barrier_write(barrier, (rsmapi_barrier_t){ .seg = NULL });
 	if (code)
 		return code;
-	if (import->barrier == barrier)
-		import->barrier = NULL;
+	if (import->barriers > 0)
+		import->barriers--;
 	rsm_import_unlock(import);
 	return RSM_SUCCESS;
 }

@@ -80,37 +80,28 @@ void rsm_import_leave(struct rsm_import *import)
 	rsm_import_unlock(import);
 }
 
-/* RSMERR_* for what opening a part of a segment said whose name there was a moment ago. */
-static int open_code(const struct rsm_import *import, int error)
+/* RSMERR_* for a negative errno of opening a segment; `name_known`: its name was there a moment ago. */
+static int open_code(const struct rsm_import *import, const char *name, bool name_known, int error)
 {
+	const struct rsm_controller *controller = import->segment.controller;
+	struct stat status;
+
 	switch (error) {
 	case -EPERM:
 		return RSMERR_SEG_NOT_PUBLISHED_TO_NODE;
+	case -EIO:
+		/* It is gone, or its node does not answer; then the name stays. */
+		if (netmem_file_stat(controller->mount, name, &status) != -ENOENT)
+			return RSMERR_REMOTE_NODE_UNREACHABLE;
+		/* fall through */
 	case -ENOENT:
 	case -ESTALE:
-	case -EIO:
-		if (!rsm_controller_reaches(import->segment.controller, import->node))
+		if (!rsm_controller_reaches(controller, import->node))
 			return RSMERR_REMOTE_NODE_UNREACHABLE;
-		return RSMERR_INTERRUPTED;
+		return name_known ? RSMERR_INTERRUPTED : RSMERR_SEG_NOT_PUBLISHED;
 	default:
 		return rsm_error(error);
 	}
-}
-
-/* The segment's directory, or what opening it says. */
-static int segment_open(const struct rsm_import *import, rsm_memseg_id_t id, int *code)
-{
-	char name[RSM_OBJECT_NAME_BYTES];
-	int directory;
-
-	rsm_object_name(import->node, id, name);
-	directory = netmem_file_open(import->segment.controller->mount, name, O_PATH | O_DIRECTORY | O_NOFOLLOW);
-	*code = RSM_SUCCESS;
-	if (directory < 0)
-		*code = open_code(import, directory);
-	if (directory == -ENOENT && *code == RSMERR_INTERRUPTED)
-		*code = RSMERR_SEG_NOT_PUBLISHED;
-	return directory;
 }
 
 /* The kernel maps no file that cannot be read, so a program that only writes gets more where it may. */
@@ -190,26 +181,29 @@ static void state_reset(struct rsm_import *import)
 	import->segment.pollfds = 0;
 	import->segment.waiters = 0;
 	import->mode = RSM_BARRIER_MODE_IMPLICIT;
-	import->barrier = NULL;
+	import->barriers = 0;
 	import->window = NULL;
 	import->address = NULL;
 	import->users = 0;
 	import->aborted = false;
 	import->failed = 0;
-	import->faults++; /* a barrier that an earlier connection has left open fails */
+	import->faults = 0;
+	import->serial++;
 }
 
 static int import_open(struct rsm_import *import, rsm_memseg_id_t id)
 {
-	int code;
+	char name[RSM_OBJECT_NAME_BYTES];
+	int directory;
 	int error;
-	int directory = segment_open(import, id, &code);
 
+	rsm_object_name(import->node, id, name);
+	directory = netmem_file_open(import->segment.controller->mount, name, O_PATH | O_DIRECTORY | O_NOFOLLOW);
 	if (directory < 0)
-		return code;
+		return open_code(import, name, false, directory);
 	error = parts_open(import, directory);
 	netmem_file_close(directory);
-	return error ? open_code(import, error) : RSM_SUCCESS;
+	return error ? open_code(import, name, true, error) : RSM_SUCCESS;
 }
 
 static int perm_check(rsm_permission_t perm)

@@ -69,7 +69,7 @@ static int import_verify(const struct rsm_import *import, const struct transfer 
 	if (!(import->perm & transfer->perm))
 		return RSMERR_PERM_DENIED;
 	code = range_verify(import, transfer);
-	if (!code && import->mode == RSM_BARRIER_MODE_IMPLICIT && !import->barrier && !transfer->scattered)
+	if (!code && import->mode == RSM_BARRIER_MODE_IMPLICIT && import->barriers == 0 && !transfer->scattered)
 		code = RSMERR_BARRIER_UNINITIALIZED;
 	return code;
 }
