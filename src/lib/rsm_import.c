@@ -118,10 +118,15 @@ static int memory_open(int directory, rsm_permission_t perm)
 static int watch_open(int signal)
 {
 	struct epoll_event none = { .events = 0 };
-	int watch = epoll_create1(EPOLL_CLOEXEC);
+	int made = epoll_create1(EPOLL_CLOEXEC);
+	int watch;
 
-	if (watch < 0)
+	if (made < 0)
 		return -errno;
+	watch = netmem_file_dup(made); /* the first may stand in for a standard stream that is closed */
+	netmem_file_close(made);
+	if (watch < 0)
+		return watch;
 	if (!epoll_ctl(watch, EPOLL_CTL_ADD, signal, &none))
 		return watch;
 	netmem_file_close(watch);
