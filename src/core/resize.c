@@ -64,6 +64,8 @@ static void advance(struct core *core, struct home_object *object)
 			.obj = object->obj, .attr = owner_attr(core, object, resizer->slot), .size = object->attr.size_bytes,
 			.low = low, .cookie = resize->cookie, .flags = object->revoked ? SIZE_REVOKED : 0};
 
+		if (resize->dropping && !resizer->truncates)
+			continue; /* who revokes waits until nobody has anything of it any more */
 		core_answer(core, resizer->slot, resizer->req, 0, &fields);
 		list_remove(&resizer->link);
 		free(resizer);

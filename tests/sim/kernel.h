@@ -56,7 +56,7 @@ struct request {
 	struct waitq wait;
 	uint64_t sent_ns;
 	uint32_t generation;     /* of the link to the home at the time of the answer */
-	bool sent, done, interrupted;
+	bool sent, raised, done, interrupted; /* raised: the daemon has it */
 	void (*on_reply)(struct request *request);
 	/* What is asked. */
 	struct msg msg;

@@ -293,6 +293,12 @@ static void submit_now(void *context, uint64_t argument)
 		sched_at(&node->sim->sched, node->paused_until_ns, submit_now, submission, 0);
 		return;
 	}
+	/* A pause that was made longer must not let it overtake its request. */
+	if (submission->interrupt && !request->raised) {
+		sched_at(&node->sim->sched, sim_now_ns(node->sim) + 1, submit_now, submission, 0);
+		return;
+	}
+	request->raised = true;
 	if (!submission->interrupt) {
 		event.msg = request->msg;
 		if (request->text_bytes)

@@ -98,11 +98,17 @@ static void judge_by_name(struct thread *thread, const char *name, const struct 
 	sim_fail(sim, "%s: open of %s fails with %d", thread->node->name, name, error);
 }
 
+/* The fixed objects are never owned nor revoked. */
+static bool names_matter(const struct sim *sim)
+{
+	return sim->plan.owns || sim->plan.revokes || sim->plan.unnamed;
+}
+
 static void open_something(struct thread *thread, struct file *file)
 {
 	struct sim *sim = thread->node->sim;
 	uint32_t lists = signals_open_begin(sim);
-	bool fixed = chance(thread, 1000 - sim->plan.names);
+	bool fixed = chance(thread, names_matter(sim) ? 300 : 1000 - sim->plan.names);
 	unsigned index = (unsigned)below(thread, fixed ? sim->plan.objects : SIM_NAMES);
 	struct inode *inode = NULL;
 	bool writable;
@@ -125,7 +131,7 @@ static void open_something(struct thread *thread, struct file *file)
 int programs_find(struct thread *thread, struct inode **inode)
 {
 	struct sim *sim = thread->node->sim;
-	bool fixed = !sim->plan.names || chance(thread, 500);
+	bool fixed = chance(thread, names_matter(sim) ? 200 : 1000 - sim->plan.names);
 	unsigned index = (unsigned)below(thread, fixed ? sim->plan.objects : SIM_NAMES);
 	char name[16];
 	int error;

@@ -45,7 +45,7 @@ struct owning {
 /* One operation with the thread's end `slot`. */
 void signals_operate(struct thread *thread, unsigned slot);
 void signals_close(struct thread *thread, struct end *end);
-/* `drain`: what must have come has come. */
+/* Goes to the home and back, then takes all: what must have come has come. */
 void signals_drain(struct thread *thread, struct end *end);
 /* ACT_WAKE. */
 void signals_woken(struct node *node, uint64_t id);

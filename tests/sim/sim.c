@@ -95,8 +95,10 @@ static void plan_owners(struct sim *sim)
 	plan->signals = random_permille(sched, 500) ? 0 : (unsigned)pick(sim, 20, 600);
 	plan->owns = plan->signals && random_permille(sched, 600);
 	plan->revokes = plan->signals && random_permille(sched, 400);
-	if ((plan->owns || plan->revokes || plan->unnamed) && !plan->names)
-		plan->names = (unsigned)pick(sim, 20, 300);
+	if (plan->owns || plan->revokes || plan->unnamed)
+		plan->names = (unsigned)pick(sim, 50, 500);
+	if (plan->revokes)
+		plan->truncates = (unsigned)pick(sim, 5, 120);
 	sched->random = random;
 }
 
