@@ -228,6 +228,7 @@ START_TEST(test_attributes)
 	/* And so they are. */
 	OK(HERE(step_create, (long)(limit / PAGE), 0, 1));
 	ck_assert_int_eq(HERE(step_wrong, 1), 0);
+	OK(HERE(step_destroy, 0));
 	nodes_stop();
 }
 END_TEST

@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { STATUS_BROKEN = 2, PEER_FD = 9 };
+enum { STATUS_BROKEN = 2, PEER_FD = 9, PEERS_MAX = 16 };
 
 /* Steps travel as distances from this, because each run of the program has its own addresses. */
 struct request {
@@ -25,10 +25,11 @@ struct request {
 };
 
 struct peer {
-	pid_t pid;
+	pid_t pid; /* 0: a place for one */
 	int channel;
 };
 
+static struct peer peers[PEERS_MAX];
 static char cluster[PATH_MAX / 2];
 static int nodes_count;
 
@@ -218,10 +219,13 @@ static _Noreturn void peer_become(int node, int end)
 
 struct peer *peer_start(int node)
 {
-	struct peer *peer = malloc(sizeof *peer);
+	struct peer *peer = peers;
 	int ends[2];
 
-	must(peer && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0, "socketpair");
+	while (peer < peers + PEERS_MAX && peer->pid)
+		peer++;
+	errno = EAGAIN;
+	must(peer < peers + PEERS_MAX && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0, "socketpair");
 	fflush(NULL);
 	peer->pid = fork();
 	must(peer->pid >= 0, "fork");
@@ -288,7 +292,7 @@ int peer_status(struct peer *peer)
 	while (pid < 0 && errno == EINTR);
 	must(pid == peer->pid, "waitpid");
 	close(peer->channel);
-	free(peer);
+	peer->pid = 0;
 	return status;
 }
 

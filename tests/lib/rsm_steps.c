@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -35,12 +36,32 @@ unsigned char pattern(unsigned seed, size_t place)
 	return (unsigned char)((place * 7 + place / 251 + seed * 31 + 1) % 251);
 }
 
+/* So that memory which a test has no more use for is not taken for a leak of the library's. */
+struct kept {
+	void *memory;
+	struct kept *next;
+};
+
+static void keep(void *memory)
+{
+	static _Atomic(struct kept *) all;
+	struct kept *kept = malloc(sizeof *kept);
+
+	if (!kept)
+		test_broken("memory");
+	kept->memory = memory;
+	kept->next = atomic_load(&all);
+	while (!atomic_compare_exchange_weak(&all, &kept->next, kept))
+		;
+}
+
 char *memory_new(size_t length, unsigned seed)
 {
 	void *memory;
 
 	if (posix_memalign(&memory, PAGE, length))
 		test_broken("memory");
+	keep(memory);
 	for (size_t i = 0; i < length; i++)
 		((char *)memory)[i] = (char)pattern(seed, i);
 	return memory;
