@@ -100,18 +100,25 @@ static int object_furnish(struct rsm_object *object, size_t length)
 	return error;
 }
 
+static int object_fill(int mount, size_t length, struct rsm_object *object)
+{
+	int error = directory_make(mount, object->path);
+
+	if (error)
+		return error;
+	object->dir = netmem_file_open(mount, object->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+	return object->dir < 0 ? object->dir : object_furnish(object, length);
+}
+
 int rsm_object_make(int mount, size_t length, struct rsm_object *object)
 {
 	int error;
 
 	*object = (struct rsm_object){ .dir = -1, .control = -1, .memory = -1, .signal = -1 };
 	error = netmem_mount_unnamed(mount, object->path);
-	if (!error)
-		error = directory_make(mount, object->path);
 	if (error)
 		return error;
-	object->dir = netmem_file_open(mount, object->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-	error = object->dir < 0 ? object->dir : object_furnish(object, length);
+	error = object_fill(mount, length, object);
 	if (error) {
 		rsm_object_close(object);
 		unlinkat(mount, object->path, AT_REMOVEDIR);
