@@ -1992,7 +1992,7 @@ int main(int argc, char **argv)
 		if (rows[i].provoke)
 			continue;
 		impossible++;
-		printf("not provoked: %s, %d: %s\n", rows[i].function, rows[i].code, rows[i].how);
+		printf("not tested: %s, %d: %s\n", rows[i].function, rows[i].code, rows[i].how);
 	}
 	printf("%zu ways to %d functions' codes, %zu that cannot be\n", COUNT(rows) - impossible, FUNCTIONS, impossible);
 	tcase_add_unchecked_fixture(tcase, cluster_up, nodes_stop);
