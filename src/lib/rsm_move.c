@@ -98,19 +98,23 @@ static void on_fault(int number, siginfo_t *info, void *context)
 		rsm_chain(&program_action, number, info, context);
 }
 
-/* A program may have installed its own handler since. No other handler may run while a thread waits in this one. */
+/*
+ * Once: a program that installs its own handler later hands on to this one, which would call it again if it were put on
+ * top. No other handler may run while a thread waits in this one. Called with the lock.
+ */
 static int handler_install(void)
 {
-	struct sigaction now;
+	static bool installed;
 	struct sigaction ours = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK };
 
-	sigfillset(&ours.sa_mask);
-	if (sigaction(SIGSEGV, NULL, &now))
-		return -errno;
-	if ((now.sa_flags & SA_SIGINFO) && now.sa_sigaction == on_fault)
+	if (installed)
 		return 0;
-	program_action = now;
-	return sigaction(SIGSEGV, &ours, NULL) ? -errno : 0;
+	sigfillset(&ours.sa_mask);
+	/* Known before the first fault of another thread can be handed on. */
+	if (sigaction(SIGSEGV, NULL, &program_action) || sigaction(SIGSEGV, &ours, NULL))
+		return -errno;
+	installed = true;
+	return 0;
 }
 
 static void ranges_set(const struct rsm_range *ranges, size_t count)

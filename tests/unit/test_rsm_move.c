@@ -386,6 +386,37 @@ START_TEST(test_fault_of_the_program)
 }
 END_TEST
 
+static struct sigaction before_later;
+static atomic_int handed_on;
+
+static void hand_on(int number, siginfo_t *info, void *context)
+{
+	handed_on++;
+	before_later.sa_sigaction(number, info, context);
+}
+
+/* A handler that came later and hands on to the library's, which hands on to the one that was there first. */
+START_TEST(test_handlers_on_both_sides)
+{
+	struct sigaction first = { .sa_sigaction = escape_by_address, .sa_flags = SA_SIGINFO };
+	struct sigaction later = { .sa_sigaction = hand_on, .sa_flags = SA_SIGINFO };
+	int which;
+
+	ck_assert_int_eq(sigaction(SIGSEGV, &first, NULL), 0);
+	range.address = map_new();
+	move_once(MAP_PRIVATE);
+	ck_assert_int_eq(sigaction(SIGSEGV, &later, &before_later), 0);
+	move_once(MAP_PRIVATE);
+	mprotect(range.address, page_bytes, PROT_READ);
+	which = sigsetjmp(escape, 1);
+	if (!which)
+		*(volatile char *)range.address = 1;
+	ck_assert_int_eq(which, 1);
+	ck_assert_int_eq(caught, 1);
+	ck_assert_int_ge(handed_on, 1);
+}
+END_TEST
+
 START_TEST(test_fault_without_a_handler)
 {
 	signal(SIGSEGV, SIG_DFL); /* a sanitizer has one */
@@ -493,6 +524,7 @@ static Suite *suite(void)
 	tcase_set_timeout(signals, 60);
 	tcase_add_checked_fixture(signals, set_up, NULL);
 	tcase_add_loop_test(signals, test_fault_of_the_program, 0, 2);
+	tcase_add_test(signals, test_handlers_on_both_sides);
 	tcase_add_test_raise_signal(signals, test_fault_without_a_handler, SIGSEGV);
 	tcase_add_test_raise_signal(signals, test_handler_for_one_time, SIGSEGV);
 	tcase_add_test_raise_signal(signals, test_sent_signal, SIGSEGV);
