@@ -513,13 +513,31 @@ static bool write_waits(const struct core *core, const struct agent_object *obje
 	return false;
 }
 
-/* A fetch that asks for nothing any more goes, unless drops must go on leaving its page out. */
+/* What its requests need. */
+static enum page_mode fetch_mode(const struct agent_object *object, struct fetch *fetch)
+{
+	struct list *link, *after;
+
+	list_for_each_safe(link, after, &fetch->ops)
+		if (list_entry(link, struct op, link)->msg.type == REQ_WRITE)
+			return PAGE_EXCLUSIVE;
+	return mode_now(object);
+}
+
+/*
+ * No write of the page waits for a larger size any more: reads that waited for it ask again. A fetch that asks for
+ * nothing goes; while a write waits, drops must go on leaving its page out.
+ */
 static void fetch_tidy(struct core *core, struct agent_object *object, uint64_t page)
 {
 	struct fetch *fetch = fetch_find(object, page);
 
-	if (fetch && !fetch->asked && list_empty(&fetch->ops) && !write_waits(core, object, page))
-		fetch_free(object, fetch);
+	if (fetch && !fetch->asked && !write_waits(core, object, page)) {
+		if (list_empty(&fetch->ops))
+			fetch_free(object, fetch);
+		else
+			fetch_send(core, object, fetch, fetch_mode(object, fetch));
+	}
 	check_try(core, object);
 }
 
@@ -530,7 +548,7 @@ static void fetch_page(struct core *core, struct agent_object *object, uint64_t 
 	op_keep_payload(op);
 	list_push_back(&fetch->ops, &op->link);
 	if (!fetch->asked)
-		fetch_send(core, object, fetch, op->msg.type == REQ_WRITE ? PAGE_EXCLUSIVE : mode_now(object));
+		fetch_send(core, object, fetch, fetch_mode(object, fetch));
 }
 
 static void request_read(struct core *core, struct op *op)
@@ -698,14 +716,35 @@ static void granted_error(struct core *core, struct agent_object *object, struct
 	fetch_tidy(core, object, page);
 }
 
+/* Whether there were any. */
+static bool granted_writes(struct core *core, struct agent_object *object, struct fetch *fetch)
+{
+	struct list *link, *after;
+	bool any = false;
+
+	list_for_each_safe(link, after, &fetch->ops)
+	{
+		struct op *op = list_entry(link, struct op, link);
+
+		if (op->msg.type != REQ_WRITE)
+			continue;
+		any = true;
+		put(core, object, op);
+	}
+	return any;
+}
+
+/*
+ * The kernel had the bytes of a write in its cache when it made the request. If the page was dropped since, a read
+ * brings it back; it must not come with older bytes, so it waits for the write and fetches anew.
+ */
 static void granted(struct core *core, struct agent_object *object, const struct msg *grant)
 {
 	struct fetch *fetch = fetch_find(object, grant->page);
-	enum page_mode wanted = mode_now(object);
 	enum page_mode mode = (enum page_mode)grant->mode;
+	enum page_mode wanted;
 	struct agent_page *entry;
 	struct list *link, *after;
-	bool written = false;
 
 	if (!fetch || fetch->req != grant->req)
 		return;
@@ -713,9 +752,7 @@ static void granted(struct core *core, struct agent_object *object, const struct
 		granted_error(core, object, fetch, grant->error);
 		return;
 	}
-	list_for_each_safe(link, after, &fetch->ops)
-		if (list_entry(link, struct op, link)->msg.type == REQ_WRITE)
-			wanted = PAGE_EXCLUSIVE;
+	wanted = fetch_mode(object, fetch);
 	if (fetch->downgraded) /* our DOWNGRADE may have reached the home behind this grant */
 		mode = PAGE_SHARED;
 	if (mode < wanted && !(core->breakage & BREAK_NO_OPEN_FLUSH)) {
@@ -723,25 +760,19 @@ static void granted(struct core *core, struct agent_object *object, const struct
 		return;
 	}
 	entry = page_table_make(&object->pages, grant->page);
-	list_for_each_safe(link, after, &fetch->ops)
-	{
-		struct op *op = list_entry(link, struct op, link);
-
-		if (op->msg.type == REQ_WRITE) {
-			written = true;
-			put(core, object, op);
-		} else if (written) {
-			fetch_send(core, object, fetch, wanted); /* the grant's bytes are older than the write's */
-			return;
-		} else {
-			read_answer(core, op, grant);
-		}
+	if (granted_writes(core, object, fetch) && !list_empty(&fetch->ops)) {
+		fetch_send(core, object, fetch, wanted);
+		return;
 	}
+	fetch->asked = false;
+	if (!list_empty(&fetch->ops) && write_waits(core, object, grant->page))
+		return;
+	list_for_each_safe(link, after, &fetch->ops)
+		read_answer(core, list_entry(link, struct op, link), grant);
 	entry->mode = (uint8_t)mode;
 	entry->granted_ns = core->now_ns;
 	if (fetch->recalled)
 		recalled(core, object, grant->page, PAGE_INVALID);
-	fetch->asked = false;
 	fetch_tidy(core, object, grant->page);
 }
 

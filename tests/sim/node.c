@@ -293,9 +293,9 @@ static void submit_now(void *context, uint64_t argument)
 		sched_at(&node->sim->sched, node->paused_until_ns, submit_now, submission, 0);
 		return;
 	}
-	/* A pause that was made longer must not let it overtake its request. */
+	/* A pause that has become longer or shorter must not let it overtake its request. */
 	if (submission->interrupt && !request->raised) {
-		sched_at(&node->sim->sched, sim_now_ns(node->sim) + 1, submit_now, submission, 0);
+		sched_at(&node->sim->sched, sim_now_ns(node->sim) + 100 * US, submit_now, submission, 0);
 		return;
 	}
 	request->raised = true;

@@ -219,6 +219,42 @@ START_TEST(sizes)
 }
 END_TEST
 
+/* Goal: a read that meets a write which waits for a larger size brings the write's bytes, not those of before. */
+START_TEST(read_meets_growth)
+{
+	struct cluster *cluster = cluster_new(3, 1000);
+	uint64_t obj = make(cluster, 0, "a");
+	struct msg write = {.type = REQ_WRITE, .obj = obj, .offset = 10};
+	struct msg read = {.type = REQ_READ, .obj = obj, .count = 1};
+	uint64_t writing, reading;
+
+	ck_assert_int_eq(resize(cluster, 0, obj, 5), 0);
+	for (unsigned node = 1; node < 3; node++)
+		ck_assert_int_eq(simple(cluster, node, REQ_OPEN, obj, PAGE_EXCLUSIVE), 0);
+	cluster_hold_invalidations(cluster, 2);
+	writing = cluster_request(cluster, 1, &write, "w", 1);
+	reading = cluster_request(cluster, 1, &read, NULL, 0);
+	cluster_settle(cluster);
+	ck_assert(!cluster_answer(cluster, writing)->done);
+	cluster_release_invalidations(cluster, 2);
+	ck_assert_int_eq(cluster_answer(cluster, writing)->error, 0);
+	ck_assert_int_eq(cluster_answer(cluster, reading)->error, 0);
+	ck_assert_int_eq(cluster_answer(cluster, reading)->bytes[10], 'w');
+
+	/* Killed, it holds up nobody. */
+	cluster_hold_invalidations(cluster, 2);
+	write.offset = 20;
+	writing = cluster_request(cluster, 1, &write, "x", 1);
+	reading = cluster_request(cluster, 1, &read, NULL, 0);
+	cluster_settle(cluster);
+	cluster_interrupt(cluster, 1, writing);
+	cluster_release_invalidations(cluster, 2);
+	ck_assert_int_eq(cluster_answer(cluster, writing)->error, -EINTR);
+	ck_assert_int_eq(cluster_answer(cluster, reading)->error, 0);
+	cluster_free(cluster);
+}
+END_TEST
+
 /* Goal: past the store's limit there is ENOSPC, and room comes back. */
 START_TEST(full)
 {
@@ -427,6 +463,7 @@ int main(void)
 	tcase_add_test(test, fault_confirms_recall);
 	tcase_add_test(test, open_flush);
 	tcase_add_test(test, sizes);
+	tcase_add_test(test, read_meets_growth);
 	tcase_add_test(test, full);
 	tcase_add_test(test, lost);
 	tcase_add_test(test, home_dies);
