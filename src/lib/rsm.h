@@ -118,6 +118,8 @@ void rsm_segment_add(struct rsm_segment *segment);
 void rsm_segment_remove(struct rsm_segment *segment);
 /* Puts that signal file behind the segment's descriptor; what it was before has to stay open meanwhile. */
 void rsm_segment_replace_signal(struct rsm_segment *segment, int signal);
+/* An epoll descriptor of `fd`, which is ready when `events` have come. A descriptor or a negative errno. */
+int rsm_epoll_open(int fd, uint32_t events);
 /* The segment behind a handle of either kind, locked. NULL: not one. */
 struct rsm_segment *rsm_segment_lock(void *handle);
 

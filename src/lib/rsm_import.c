@@ -14,7 +14,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -114,25 +113,6 @@ static int memory_open(int directory, rsm_permission_t perm)
 	return memory;
 }
 
-/* Nothing asks for what can be read of the signal, so that it is only ready when that is cut off. */
-static int watch_open(int signal)
-{
-	struct epoll_event none = { .events = 0 };
-	int made = epoll_create1(EPOLL_CLOEXEC);
-	int watch;
-
-	if (made < 0)
-		return -errno;
-	watch = netmem_file_dup(made); /* the first may stand in for a standard stream that is closed */
-	netmem_file_close(made);
-	if (watch < 0)
-		return watch;
-	if (!epoll_ctl(watch, EPOLL_CTL_ADD, signal, &none))
-		return watch;
-	netmem_file_close(watch);
-	return -errno;
-}
-
 /* Nobody gets more than the node was given, not even root. */
 static bool mode_allows(mode_t mode, rsm_permission_t perm)
 {
@@ -167,7 +147,8 @@ static int parts_open(struct rsm_import *import, int directory)
 	error = import->memory = memory_open(directory, import->perm);
 	if (error < 0)
 		goto err_signal;
-	error = import->watch = watch_open(import->segment.signal);
+	/* Nothing is asked for, so that only a cut makes it ready. */
+	error = import->watch = rsm_epoll_open(import->segment.signal, 0);
 	if (error < 0)
 		goto err_memory;
 	error = details_read(import, directory);

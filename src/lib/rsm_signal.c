@@ -60,29 +60,41 @@ struct rsm_segment *rsm_segment_lock(void *handle)
 	return NULL;
 }
 
-static int events_add(const struct rsm_segment *segment)
+static int epoll_add(int epoll, int fd, uint32_t events)
 {
-	struct epoll_event readable = { .events = EPOLLIN };
+	struct epoll_event wanted = { .events = events };
 
-	return epoll_ctl(segment->events, EPOLL_CTL_ADD, segment->signal, &readable) ? -errno : 0;
+	return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &wanted) ? -errno : 0;
+}
+
+int rsm_epoll_open(int fd, uint32_t events)
+{
+	int made = epoll_create1(EPOLL_CLOEXEC);
+	int epoll;
+	int error;
+
+	if (made < 0)
+		return -errno;
+	epoll = netmem_file_dup(made); /* the first may stand in for a standard stream that is closed */
+	netmem_file_close(made);
+	error = epoll < 0 ? epoll : epoll_add(epoll, fd, events);
+	if (error && epoll >= 0)
+		netmem_file_close(epoll);
+	return error ? error : epoll;
 }
 
 /* Called with the lock. 0 or a negative errno. */
 static int events_open(struct rsm_segment *segment)
 {
-	int error;
+	int events;
 
 	if (segment->events >= 0)
 		return 0;
-	segment->events = epoll_create1(EPOLL_CLOEXEC);
-	if (segment->events < 0)
-		return -errno;
-	error = events_add(segment);
-	if (!error)
-		return 0;
-	netmem_file_close(segment->events);
-	segment->events = -1;
-	return error;
+	events = rsm_epoll_open(segment->signal, EPOLLIN);
+	if (events < 0)
+		return events;
+	segment->events = events;
+	return 0;
 }
 
 void rsm_segment_replace_signal(struct rsm_segment *segment, int signal)
@@ -93,7 +105,7 @@ void rsm_segment_replace_signal(struct rsm_segment *segment, int signal)
 	while (dup3(signal, segment->signal, O_CLOEXEC) < 0 && (errno == EINTR || errno == EBUSY))
 		continue;
 	if (segment->events >= 0)
-		events_add(segment); /* there is room, where the other one was */
+		epoll_add(segment->events, segment->signal, EPOLLIN); /* where the other one was there is room */
 	pthread_mutex_unlock(&segment->lock);
 }
 
