@@ -48,18 +48,18 @@ struct rsm_controller {
 
 /* The part of a segment that both kinds have: what signals need. */
 struct rsm_segment {
-	/* RSM_MAGIC_EXPORT or RSM_MAGIC_IMPORT; another value once the handle is given up. Changed with the lock held */
+	/* RSM_MAGIC_EXPORT or RSM_MAGIC_IMPORT; another value once the handle is given up. Changed under the lock. */
 	_Atomic enum rsm_magic magic;
 	pthread_mutex_t lock;    /* of all that changes; never held while waiting for a signal */
 	struct rsm_controller *controller;
 	/*
-	 * Descriptor of the object's signal file, O_RDWR and O_NONBLOCK; -1: an export that a fork has left in the child,
-	 * RSMERR_NOT_CREATOR. What is behind it changes, see rsm_segment_replace_signal().
+	 * Descriptor of the object's signal file, O_RDWR and O_NONBLOCK; -1: an export that a fork has left in the
+	 * child, RSMERR_NOT_CREATOR. What is behind it changes, see rsm_segment_replace_signal().
 	 */
 	int signal;
 	_Atomic int events;      /* epoll descriptor of `signal`; -1 until somebody waits, or wants a pollfd */
 	unsigned pollfds;        /* rsm_memseg_get_pollfd() not released */
-	unsigned waiters;        /* threads in rsm_intr_signal_wait(); `signal` must not be closed: RSMERR_POLLFD_IN_USE */
+	unsigned waiters;        /* threads in rsm_intr_signal_wait(); as with pollfds, RSMERR_POLLFD_IN_USE */
 	struct rsm_segment *next; /* of all segments of the process, for wait_pollfd */
 };
 
@@ -152,8 +152,8 @@ int rsm_import_verdict(struct rsm_import *import, uint16_t faults);
 /* rsm_move.h and rsm_object.h: see there. */
 
 /*
- * rsm_chain.c: for a handler of the library, with all signals blocked, that was called for what is not its own. `program`
- * is the action that the handler has replaced; with SA_RESETHAND it is changed as the kernel does. May not return.
+ * rsm_chain.c: for a handler of the library, with all signals blocked, that was called for what is not its own.
+ * `program` is the action that the handler has replaced; with SA_RESETHAND it is changed as the kernel does. May not return.
  */
 void rsm_chain(struct sigaction *program, int number, siginfo_t *info, void *context);
 

@@ -1,6 +1,6 @@
 /*
- * Signals: each segment has an open end of its object's signal file, which is posted to, read, and given out as a pollfd.
- * Several threads may wait for one: all wake up, one of them reads the signal, the others go on waiting.
+ * Signals: each segment has an open end of its object's signal file, which is posted to, read, and given out as a
+ * pollfd. Several threads may wait for one: all wake up, one of them reads the signal, the others go on waiting.
  *
  * What the library polls is not that file but an epoll descriptor of it. The file behind an export's descriptor changes
  * when it is unpublished, and a poll of the descriptor itself that is under way then would wait for the old one.
