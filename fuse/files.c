@@ -413,16 +413,6 @@ void files_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struc
 	CHECK(!"a handle's kind");
 }
 
-static void write_done(struct request *request, const struct msg *reply)
-{
-	if (reply->error) {
-		request_answer(request, reply->error);
-		return;
-	}
-	fuse_reply_write(request->fuse, request->size);
-	request_free(request);
-}
-
 static void write_memory(fuse_req_t req, uint64_t obj, const char *bytes, size_t size, off_t offset,
                          const struct fuse_file_info *fi)
 {
@@ -447,7 +437,7 @@ static void write_memory(fuse_req_t req, uint64_t obj, const char *bytes, size_t
 		fuse_reply_err(req, ops_daemon(req)->cutting ? EIO : EFBIG);
 		return;
 	}
-	request = ops_request(req, write_done);
+	request = ops_request(req, ops_reply_written);
 	if (!request)
 		return;
 	request->size = size;
@@ -467,7 +457,7 @@ static void write_control(fuse_req_t req, uint64_t obj, const char *bytes, size_
 		fuse_reply_err(req, EINVAL);
 		return;
 	}
-	request = ops_request(req, write_done);
+	request = ops_request(req, ops_reply_written);
 	if (!request)
 		return;
 	request->obj = obj;
@@ -490,15 +480,10 @@ void files_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t size,
 		fuse_reply_err(req, EBADF);
 }
 
-static void sync_done(struct request *request, const struct msg *reply)
-{
-	request_answer(request, reply->error);
-}
-
 static void sync_memory(fuse_req_t req, uint64_t obj)
 {
 	struct msg msg = { .type = MSG_SYNC, .obj = obj };
-	struct request *request = ops_request(req, sync_done);
+	struct request *request = ops_request(req, ops_reply_done);
 
 	if (request)
 		request_send(request, &msg);

@@ -72,6 +72,21 @@ int ops_opened(struct request *request, const struct msg *reply)
 	return opens_add(daemon->opens, handle, &reply->attr);
 }
 
+void ops_reply_written(struct request *request, const struct msg *reply)
+{
+	if (reply->error) {
+		request_answer(request, reply->error);
+		return;
+	}
+	fuse_reply_write(request->fuse, request->size);
+	request_free(request);
+}
+
+void ops_reply_done(struct request *request, const struct msg *reply)
+{
+	request_answer(request, reply->error);
+}
+
 int ops_answer_open(fuse_req_t req, struct handle *handle, unsigned flags)
 {
 	struct fuse_open_out out = { .fh = (uintptr_t)handle, .open_flags = flags };

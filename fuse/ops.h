@@ -43,6 +43,10 @@ void ops_open_object(struct request *request);
 /* Notes that the core has opened the handle. 0, or a negative errno, and the handle is as it was. */
 int ops_opened(struct request *request, const struct msg *reply);
 
+/* As request->done: answers a write of request->size bytes; answers what has no result. */
+void ops_reply_written(struct request *request, const struct msg *reply);
+void ops_reply_done(struct request *request, const struct msg *reply);
+
 /* Answers with a new handle. `flags`: FOPEN_* of the kernel, of which libfuse knows not all. 0 or a negative errno. */
 int ops_answer_open(fuse_req_t req, struct handle *handle, unsigned flags);
 

@@ -101,16 +101,6 @@ static void send_line(struct request *request, struct handle *handle)
 		request_send(request, &msg);
 }
 
-static void write_done(struct request *request, const struct msg *reply)
-{
-	if (reply->error) {
-		request_answer(request, reply->error);
-		return;
-	}
-	fuse_reply_write(request->fuse, request->size);
-	request_free(request);
-}
-
 void signal_write(fuse_req_t req, struct handle *handle, const char *bytes, size_t size)
 {
 	int error = handle->text_bytes + size > LINE_BYTES_MAX ? -EINVAL : handle_add_text(handle, bytes, size);
@@ -125,16 +115,11 @@ void signal_write(fuse_req_t req, struct handle *handle, const char *bytes, size
 		fuse_reply_write(req, size);
 		return;
 	}
-	request = ops_request(req, write_done);
+	request = ops_request(req, ops_reply_written);
 	if (!request)
 		return;
 	request->size = size;
 	send_line(request, handle);
-}
-
-static void flush_done(struct request *request, const struct msg *reply)
-{
-	request_answer(request, reply->error);
 }
 
 void signal_flush(fuse_req_t req, struct handle *handle)
@@ -145,7 +130,7 @@ void signal_flush(fuse_req_t req, struct handle *handle)
 		fuse_reply_err(req, 0);
 		return;
 	}
-	request = ops_request(req, flush_done);
+	request = ops_request(req, ops_reply_done);
 	if (request)
 		send_line(request, handle);
 }
