@@ -372,6 +372,13 @@ START_TEST(test_explicit_errors_are_silent)
 }
 END_TEST
 
+static long step_put_bytes(const long *offset_value)
+{
+	long value = offset_value[1];
+
+	return rsm_memseg_import_put(program.imported, offset_value[0], &value, sizeof value);
+}
+
 /* A close says that the exporter's node has it: the importer's may die the next moment. */
 START_TEST(test_closed_is_safe)
 {
@@ -389,10 +396,12 @@ START_TEST(test_closed_is_safe)
 	OK(ASK(importer, step_close_barrier, 0));
 	OK(ASK(importer, step_mode, RSM_BARRIER_MODE_IMPLICIT));
 	OK(ASK(importer, step_put, 2 * PAGE, 7));
+	OK(ASK(importer, step_put_bytes, 3 * PAGE, 8));
 	nodes_do("kill", 2);
 	ck_assert_int_eq(ASK(exporter, step_load, 0), 5);
 	ck_assert_int_eq(ASK(exporter, step_load, PAGE), 6);
 	ck_assert_int_eq(ASK(exporter, step_load, 2 * PAGE), 7);
+	ck_assert_int_eq(ASK(exporter, step_load, 3 * PAGE), 8);
 	peer_kill(importer);
 	nodes_stop();
 }
