@@ -1,6 +1,6 @@
 /*
- * Goal: what librsm promises that no daemon is needed for: controllers, the topology and ranges of ids by what a mount's
- * text files say, and segments whose exporter has the other byte order.
+ * Goal: what librsm promises that no daemon is needed for: controllers, the topology and ranges of ids by what a
+ * mount's text files say, and segments whose exporter has the other byte order.
  */
 #define _GNU_SOURCE 1
 #include <rsmapi.h>

@@ -1,7 +1,7 @@
 /*
- * Goal: each function of <rsmapi.h> answers with each code that is documented for it. The rows (rsm_rows.h) say how each
- * code is provoked; `documented` is what the old pages and their library say, and each of its codes has to have a row. What
- * cannot be provoked has a row with the reason, and is counted.
+ * Goal: each function of <rsmapi.h> answers with each code that is documented for it. The rows (rsm_rows.h) say how
+ * each code is provoked; `documented` is what the old pages and their library say, and each of its codes has to have a
+ * row. What cannot be provoked has a row with the reason, and is counted.
  */
 #include "rsm_rows.h"
 

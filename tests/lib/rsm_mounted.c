@@ -1,6 +1,6 @@
 /*
- * Goal: segments between nodes: what the issue calls done; what is left when an exporter, an importer or a node of theirs
- * dies or stands still; controllers and the topology; ids; fork.
+ * Goal: segments between nodes: what the issue calls done; what is left when an exporter, an importer or a node of
+ * theirs dies or stands still; controllers and the topology; ids; fork.
  *
  * Crashes have a cluster each; the others share one of three nodes.
  */

@@ -1,6 +1,6 @@
 /*
- * rsm_nodes.h: a cluster on this machine for the tests of librsm, and peers: programs on its nodes that do what a test asks
- * of them, one step at a time, so that nothing has to be awaited by sleeping.
+ * rsm_nodes.h: a cluster on this machine for the tests of librsm, and peers: programs on its nodes that do what a test
+ * asks of them, one step at a time, so that nothing has to be awaited by sleeping.
  *
  * From the environment: LOCAL_CLUSTER, contrib/local-cluster; NETMEMFS, the daemon; NETMEM_TEST_DIR, an existing
  * directory for the mounts. tests/lib/rsm-run sets them, and clears up after a test that could not do so itself.
@@ -22,8 +22,8 @@
 _Noreturn void test_broken(const char *what);
 
 /*
- * Starts nodes 1 to `count`, which have these numbers in the cluster too, with further options for the daemons, or NULL.
- * This process is on node 1 then.
+ * Starts nodes 1 to `count`, which have these numbers in the cluster too, with further options for the daemons, or
+ * NULL. This process is on node 1 then.
  */
 void nodes_start(int count, const char *options);
 void nodes_stop(void);
@@ -47,8 +47,8 @@ uint64_t nodes_busy_ns(void);
 const char *nodes_value(int node, const char *file, const char *key);
 
 /*
- * What a peer does when asked. It runs in the peer's process, which is another run of this program: it must not use what
- * the test has in its memory, nor assert.
+ * What a peer does when asked. It runs in the peer's process, which is another run of this program: it must not use
+ * what the test has in its memory, nor assert.
  */
 typedef long peer_step(const long arguments[STEP_ARGUMENTS]);
 

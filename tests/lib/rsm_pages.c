@@ -1,6 +1,6 @@
 /*
  * Goal: rsm_memseg_export_create(3RSM) and rsm_memseg_import_map(3RSM), sentence by sentence. What the pages' tables of
- * errors say is in rsm_codes.c, one row each.
+ * errors say is in rsm_codes.c, a row or more each.
  *
  * rsm_memseg_export_create(3RSM)
  *  1  what it takes to export is allocated and managed                     create_01_resources
@@ -11,12 +11,13 @@
  *  6  it lives as long as its process, or until destroy                    create_06_lifetime
  *  7  `controller` comes from rsm_get_controller()                         create_07_controller
  *  8  the handle comes through `memseg`, for what follows                  create_08_handle
- *  9  `vaddr` is the program's address of the segment                      create_02_memory_of_the_program
+ *  9  `vaddr` is the program's address of the segment                      create_02_memory_of_the_program,
+ *     ... and what the program may not do there, it may not export         create_03_protection
  * 10  ... and aligned as the controller's attribute says                   create_10_alignment
  * 11  `length` is in bytes, whole pages of the controller                  create_11_length
  * 12  `flags` is a mask                                                    create_12_flags
  * 13  RSM_ALLOW_REBIND: may be rebound, all its life                       create_13_allow_rebind
- * 14  RSM_CREATE_SEG_DONTWAIT: create and publish answer a shortage        create_14_dontwait
+ * 14  RSM_CREATE_SEG_DONTWAIT: create and publish answer a shortage        create_14_dontwait, rsm_rows_export.c
  * 15  RSM_LOCK_OPS: may be used for locks                                  create_15_lock_ops
  * 16  destroy frees the pages and disconnects all importers                destroy_16_importers
  * 17  its argument is the handle that create gave                          create_08_handle

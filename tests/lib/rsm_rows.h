@@ -1,9 +1,9 @@
 /*
- * rsm_rows.h: the table of rsm_codes.c: how each code of each function of librsm is provoked. Each part of it lies beside
- * what does that.
+ * rsm_rows.h: the table of rsm_codes.c: how each code of each function of librsm is provoked. Each part of it lies
+ * beside what does that.
  *
- * Most rows run in a process on node 2 of three; those that do something to a node have a cluster of their own. Where only
- * the system could fail, or a moment has to be hit, calls of the C library are stood in for, see `inject`.
+ * Most rows run in a process on node 2 of three; those that do something to a node have a cluster of their own. Where
+ * only the system could fail, or a moment has to be hit, calls of the C library are stood in for, see `inject`.
  */
 #ifndef NETMEM_TESTS_LIB_RSM_ROWS_H
 #define NETMEM_TESTS_LIB_RSM_ROWS_H

@@ -1,6 +1,6 @@
 /*
- * Goal: signals between exporter and importers: none is lost, none comes twice, waiting costs nothing, and poll(2) and the
- * shell can wait for them too.
+ * Goal: signals between exporter and importers: none is lost, none comes twice, waiting costs nothing, and poll(2) and
+ * the shell can wait for them too.
  */
 #define _GNU_SOURCE 1
 #include "rsm_scene.h"

@@ -1,7 +1,7 @@
 /*
- * rsm_steps.h: what the tests of librsm have their peers do, and do themselves: each step is one call of the library, or
- * one use of memory, on the one segment that a program exports and the one that it imports. Steps return the library's
- * code unless it says otherwise here.
+ * rsm_steps.h: what the tests of librsm have their peers do, and do themselves: each step is one call of the library,
+ * or one use of memory, on the one segment that a program exports and the one that it imports. Steps return the
+ * library's code unless it says otherwise here.
  */
 #ifndef NETMEM_TESTS_LIB_RSM_STEPS_H
 #define NETMEM_TESTS_LIB_RSM_STEPS_H

@@ -1,6 +1,6 @@
 /*
- * Goal: "MT-Safe": any call from any thread at any time, and no store of the program's threads is lost while the library
- * moves the memory that they store into. Also built with ThreadSanitizer.
+ * Goal: "MT-Safe": any call from any thread at any time, and no store of the program's threads is lost while the
+ * library moves the memory that they store into. Also built with ThreadSanitizer.
  */
 #define _GNU_SOURCE 1
 #include "rsm_scene.h"
