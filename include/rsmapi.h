@@ -497,7 +497,8 @@ int rsm_memseg_import_putv(rsm_scat_gath_t *sg_io);
 /*
  * Makes a handle of memory of the program, for the entries of scattered transfers. The memory stays the program's.
  *
- * local_vaddr, length  a multiple of the page size, and not 0
+ * local_vaddr  a multiple of the page size
+ * length       not 0
  *
  * RSMERR_BAD_CTLR_HNDL; RSMERR_BAD_LOCALMEM_HNDL: `local_hndl_p` is NULL; RSMERR_BAD_LENGTH; RSMERR_BAD_ADDR;
  * RSMERR_INSUFFICIENT_MEM.
