@@ -19,6 +19,7 @@ struct daemon {
 	struct session *session;
 	struct requests *requests;
 	struct notify *notify;
+	struct owns *owns;
 	struct opens *opens;
 	struct names *names;
 	bool cutting; /* the programs' accesses fail now; only write-backs are still taken */

@@ -15,8 +15,8 @@
 
 #include "base/check.h"
 #include "fuse/log.h"
-#include "fuse/notify.h"
 #include "fuse/ops.h"
+#include "fuse/owns.h"
 
 #define NS_PER_SECOND UINT64_C(1000000000)
 
@@ -29,74 +29,46 @@ static const unsigned char zeros[PAGE_BYTES];
 
 static void attr_done(struct request *request, const struct msg *reply)
 {
-	struct object_attr attr = reply->attr;
 	struct stat st;
 
 	if (reply->error) {
 		request_answer(request, reply->error);
 		return;
 	}
-	opens_note(request->daemon->opens, request->obj, &attr);
-	ops_fill(request->daemon, request->ino, &attr, &st);
+	inode_fill(request->ino, &reply->attr, &st);
 	fuse_reply_attr(request->fuse, &st, 0);
 	request_free(request);
 }
 
-static struct request *attr_request(fuse_req_t req, fuse_ino_t ino)
+/* `msg` asks for attributes of the inode, or for a change of them. */
+static void send_attr(fuse_req_t req, fuse_ino_t ino, struct msg *msg)
 {
 	struct request *request = ops_request(req, attr_done);
 
 	if (!request)
-		return NULL;
+		return;
 	request->ino = ino;
-	request->obj = inode_object(ino);
-	return request;
-}
-
-static void ask_attr(struct request *request)
-{
-	struct msg msg = { .type = MSG_GETATTR, .obj = request->obj };
-
-	request->done = attr_done;
-	request_send(request, &msg);
-}
-
-/* A notifier's thread asks what size the core knows, and must not wait. */
-static bool answer_own(fuse_req_t req, fuse_ino_t ino)
-{
-	struct daemon *daemon = ops_daemon(req);
-	struct object_attr attr;
-	struct stat st;
-
-	if (!notify_is_own(daemon->notify, fuse_req_ctx(req)->pid) ||
-	    !opens_attr(daemon->opens, inode_object(ino), &attr))
-		return false;
-	ops_fill(daemon, ino, &attr, &st);
-	fuse_reply_attr(req, &st, 0);
-	return true;
+	msg->obj = inode_object(ino);
+	msg->seg = ops_segment(ino);
+	request_send(request, msg);
 }
 
 void files_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct daemon *daemon = ops_daemon(req);
-	struct request *request;
+	struct msg msg = { .type = REQ_GETATTR };
 	struct stat st;
 
 	(void)fi;
 	if (ino < INODE_FIXED_END) {
-		inode_fill_fixed(ino, &daemon->mount, &st);
+		inode_fill_fixed(ino, &ops_daemon(req)->mount, &st);
 		fuse_reply_attr(req, &st, S_ISDIR(st.st_mode) ? OPS_STATIC_SECONDS : 0);
-		return;
-	}
-	if (!inode_is_object(ino)) {
+	} else if (!inode_is_object(ino)) {
 		fuse_reply_err(req, ENOENT);
-		return;
+	} else if (ops_is_own(req)) {
+		owns_answer_getattr(ops_daemon(req)->owns, req, ino);
+	} else {
+		send_attr(req, ino, &msg);
 	}
-	if (answer_own(req, ino))
-		return;
-	request = attr_request(req, ino);
-	if (request)
-		ask_attr(request);
 }
 
 static uint64_t wanted_mtime_ns(const struct stat *attr, int to_set)
@@ -108,29 +80,13 @@ static uint64_t wanted_mtime_ns(const struct stat *attr, int to_set)
 	return (uint64_t)time.tv_sec * NS_PER_SECOND + (uint64_t)time.tv_nsec;
 }
 
-static void set_size(struct request *request)
-{
-	struct msg msg = { .type = MSG_SETSIZE, .obj = request->obj, .size = request->size };
-
-	request->done = attr_done;
-	request_send(request, &msg);
-}
-
-static void set_attr_done(struct request *request, const struct msg *reply)
-{
-	if (reply->error || !(request->to_set & FUSE_SET_ATTR_SIZE))
-		attr_done(request, reply);
-	else
-		set_size(request);
-}
-
 /*
  * Mode and owner are the object's. Those of control, status and signal follow from them; to set them alone changes
- * nothing, so that chmod -R does what it does to the directory and to memory.
+ * nothing, so that chmod -R does what it does to the directory and to memory. Nor does a size: a shell's >.
  */
-static unsigned setattr_flags(enum inode_kind kind, int to_set)
+static uint32_t setattr_flags(enum inode_kind kind, int to_set)
 {
-	unsigned flags = 0;
+	uint32_t flags = 0;
 
 	if (to_set & FUSE_SET_ATTR_MODE && (kind == KIND_DIR || kind == KIND_MEMORY))
 		flags |= SETATTR_MODE;
@@ -140,45 +96,42 @@ static unsigned setattr_flags(enum inode_kind kind, int to_set)
 		flags |= SETATTR_GID;
 	if (to_set & (FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_MTIME_NOW))
 		flags |= SETATTR_MTIME;
+	if (to_set & FUSE_SET_ATTR_SIZE && kind == KIND_MEMORY)
+		flags |= SETATTR_SIZE;
 	return flags;
 }
 
 void files_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, struct fuse_file_info *fi)
 {
 	enum inode_kind kind = inode_kind(ino);
-	struct request *request;
-	struct msg msg = { .type = MSG_SETATTR };
+	struct msg msg = {
+		.type = REQ_SETATTR,
+		.flags = setattr_flags(kind, to_set),
+		.size = (uint64_t)attr->st_size,
+		.attr = {
+			.mode = attr->st_mode & 0777,
+			.uid = attr->st_uid,
+			.gid = attr->st_gid,
+			.mtime_ns = wanted_mtime_ns(attr, to_set),
+		},
+	};
 
 	(void)fi;
 	if (!inode_is_object(ino) || (to_set & FUSE_SET_ATTR_SIZE && (kind == KIND_DIR || kind == KIND_STATUS))) {
 		fuse_reply_err(req, EPERM);
 		return;
 	}
+	if (ops_is_own(req)) {
+		owns_answer_setattr(req);
+		return;
+	}
 	if (to_set & FUSE_SET_ATTR_SIZE && (uint64_t)attr->st_size > OBJECT_BYTES_MAX) {
 		fuse_reply_err(req, EFBIG);
 		return;
 	}
-	if (kind != KIND_MEMORY)
-		to_set &= ~FUSE_SET_ATTR_SIZE; /* of control and signal: a shell's > */
-	request = attr_request(req, ino);
-	if (!request)
-		return;
-	request->to_set = to_set;
-	request->size = (size_t)attr->st_size;
-	msg.obj = request->obj;
-	msg.flags = setattr_flags(kind, to_set);
-	msg.attr.mode = attr->st_mode & 0777;
-	msg.attr.uid = attr->st_uid;
-	msg.attr.gid = attr->st_gid;
-	msg.attr.mtime_ns = wanted_mtime_ns(attr, to_set);
-	if (msg.flags) {
-		request->done = set_attr_done;
-		request_send(request, &msg);
-	} else if (to_set & FUSE_SET_ATTR_SIZE) {
-		set_size(request);
-	} else {
-		ask_attr(request);
-	}
+	if (!msg.flags)
+		msg = (struct msg){ .type = REQ_GETATTR };
+	send_attr(req, ino, &msg);
 }
 
 void files_statfs(fuse_req_t req, fuse_ino_t ino)
@@ -250,7 +203,7 @@ static void status_done(struct request *request, const struct msg *reply)
 
 static void status_opened(struct request *request, const struct msg *reply)
 {
-	struct msg msg = { .type = MSG_STATUS, .obj = request->handle->obj };
+	struct msg msg = { .type = REQ_STATUS, .obj = request->handle->obj };
 	int error = ops_opened(request, reply);
 
 	if (error) {
@@ -302,7 +255,7 @@ void files_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	case KIND_MEMORY:
 		if (fi->flags & O_DIRECT)
 			fuse_reply_err(req, EINVAL);
-		else if (notify_is_own(ops_daemon(req)->notify, fuse_req_ctx(req)->pid))
+		else if (ops_is_own(req))
 			open_own(req, ino);
 		else
 			open_object(req, ino, fi->flags, HANDLE_MEMORY, memory_opened);
@@ -359,6 +312,7 @@ static void read_memory(fuse_req_t req, const struct handle *handle, size_t size
 	struct msg msg = {
 		.type = REQ_READ,
 		.obj = handle->obj,
+		.seg = SEG_MEMORY,
 		.page = (uint64_t)offset / PAGE_BYTES,
 		.count = 1,
 	};
@@ -420,6 +374,7 @@ static void write_memory(fuse_req_t req, uint64_t obj, const char *bytes, size_t
 	struct msg msg = {
 		.type = REQ_WRITE,
 		.obj = obj,
+		.seg = SEG_MEMORY,
 		.page = (uint64_t)offset / PAGE_BYTES,
 		.offset = within,
 		.flags = fi->writepage ? WRITE_BACK : 0,
@@ -447,7 +402,7 @@ static void write_memory(fuse_req_t req, uint64_t obj, const char *bytes, size_t
 static void write_control(fuse_req_t req, uint64_t obj, const char *bytes, size_t size)
 {
 	struct msg msg = {
-		.type = MSG_CONTROL,
+		.type = REQ_CONTROL,
 		.obj = obj,
 		.payload = { .kind = PAYLOAD_BYTES, .length_bytes = (uint32_t)size, .bytes = bytes },
 	};
@@ -460,7 +415,6 @@ static void write_control(fuse_req_t req, uint64_t obj, const char *bytes, size_
 	request = ops_request(req, ops_reply_written);
 	if (!request)
 		return;
-	request->obj = obj;
 	request->size = size;
 	request_send(request, &msg);
 }
@@ -482,7 +436,7 @@ void files_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t size,
 
 static void sync_memory(fuse_req_t req, uint64_t obj)
 {
-	struct msg msg = { .type = MSG_SYNC, .obj = obj };
+	struct msg msg = { .type = REQ_SYNC, .obj = obj, .seg = SEG_MEMORY };
 	struct request *request = ops_request(req, ops_reply_done);
 
 	if (request)

@@ -33,6 +33,7 @@
 #include "fuse/notify.h"
 #include "fuse/opens.h"
 #include "fuse/ops.h"
+#include "fuse/owns.h"
 #include "fuse/priority.h"
 #include "fuse/requests.h"
 #include "fuse/session.h"
@@ -282,7 +283,7 @@ static void drive_reply(void *context, uint64_t token, const struct msg *msg)
 	requests_reply(((struct netmemfs *)context)->daemon.requests, token, msg);
 }
 
-static void drive_invalidate(void *context, uint64_t token, const struct msg *range, bool size_check)
+static void drive_invalidate(void *context, uint64_t token, const struct msg *range)
 {
 	struct daemon *daemon = &((struct netmemfs *)context)->daemon;
 	uint64_t size_bytes = 0;
@@ -292,8 +293,13 @@ static void drive_invalidate(void *context, uint64_t token, const struct msg *ra
 	 * there is nothing to wait for; that is so when the core drops what is shared before the first writable open.
 	 */
 	if (opens_written(daemon->opens, range->obj))
-		core_open_size(daemon_core(daemon), range->obj, &size_bytes);
-	notify_invalidate(daemon->notify, token, range, (size_bytes + PAGE_BYTES - 1) / PAGE_BYTES, size_check);
+		core_open_size(daemon_core(daemon), range->obj, range->seg, &size_bytes);
+	notify_invalidate(daemon->notify, token, range, (size_bytes + PAGE_BYTES - 1) / PAGE_BYTES);
+}
+
+static void drive_show(void *context, uint64_t token, const struct show *show)
+{
+	notify_show(((struct netmemfs *)context)->daemon.notify, token, show);
 }
 
 static void drive_wake(void *context, uint64_t end)
@@ -355,6 +361,7 @@ static const struct run_driver driver = {
 	.send = drive_send,
 	.reply = drive_reply,
 	.invalidate = drive_invalidate,
+	.show = drive_show,
 	.wake = drive_wake,
 	.connect = drive_connect,
 	.close = drive_close,
@@ -436,6 +443,8 @@ static int set_up(struct netmemfs *fs, char *why, size_t why_bytes)
 	if (!error)
 		error = requests_new(&daemon->requests, daemon);
 	if (!error)
+		error = owns_new(&daemon->owns);
+	if (!error)
 		error = notify_new(&daemon->notify, daemon);
 	if (!error)
 		error = session_new(&daemon->session, daemon, &session_events);
@@ -493,6 +502,7 @@ static void tear_down(struct netmemfs *fs)
 	CHECK(!uv_loop_close(&daemon->loop));
 	session_free(daemon->session);
 	run_free(daemon->run);
+	owns_free(daemon->owns);
 	opens_free(daemon->opens);
 	free(fs->cut);
 	names_free(daemon->names);
@@ -569,6 +579,7 @@ int main(int argc, char **argv)
 	char why[WHY_BYTES];
 
 	if (options_parse(options, argc, argv, why, sizeof(why)) ||
+	    (options->run == OPTIONS_MOUNT && mounts_check_pages(sysconf(_SC_PAGESIZE), why, sizeof(why))) ||
 	    (options->run == OPTIONS_MOUNT && mounts_prepare(options->mountpoint, why, sizeof(why)))) {
 		fprintf(stderr, "netmemfs: %s\n", why);
 		return EXIT_FAILURE;

@@ -38,7 +38,7 @@ static void write_status(struct daemon *daemon, FILE *out, const char *text, siz
 	fprintf(out, "requests: %" PRIu64 "\n", session_requests(daemon->session));
 	fprintf(out, "invalidations: %" PRIu64 "\n", counts.invalidations);
 	fprintf(out, "barriers: %" PRIu64 "\n", counts.barriers);
-	fprintf(out, "size-checks: %" PRIu64 "\n", counts.size_checks);
+	fprintf(out, "shows: %" PRIu64 "\n", counts.shows);
 	fprintf(out, "notifier-failures: %" PRIu64 "\n", counts.failures);
 	fprintf(out, "notifier-threads: %u\n", counts.threads);
 }
@@ -60,7 +60,7 @@ static void write_metrics(struct daemon *daemon, FILE *out, const char *text, si
 	write_counter(out, "requests", session_requests(daemon->session));
 	write_counter(out, "invalidations", counts.invalidations);
 	write_counter(out, "barriers", counts.barriers);
-	write_counter(out, "size_checks", counts.size_checks);
+	write_counter(out, "shows", counts.shows);
 	write_counter(out, "notifier_failures", counts.failures);
 	fprintf(out, "# TYPE netmemfs_notifier_threads gauge\nnetmemfs_notifier_threads %u\n", counts.threads);
 	fputs(METRICS_END, out);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "fuse/log.h"
+#include "msg/limits.h"
 
 extern char **environ;
 
@@ -174,6 +175,15 @@ static void follow_link(char *path)
 
 	if (!mounts_find(path, NULL) && !lstat(path, &st) && S_ISLNK(st.st_mode) && realpath(path, target))
 		strcpy(path, target);
+}
+
+int mounts_check_pages(long page_bytes, char *why, size_t why_bytes)
+{
+	if (page_bytes == PAGE_BYTES)
+		return 0;
+	snprintf(why, why_bytes, "this kernel has pages of %ld bytes; netmemfs works with pages of %u bytes only", page_bytes,
+	         PAGE_BYTES);
+	return -1;
 }
 
 int mounts_prepare(char *path, char *why, size_t why_bytes)

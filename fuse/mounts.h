@@ -17,6 +17,9 @@
 /* Room for "MAJOR:MINOR". */
 #define MOUNTS_DEVICE_BYTES 32
 
+/* Whether this daemon's pages are the kernel's: 0, or -1 and one line in `why`. */
+int mounts_check_pages(long page_bytes, char *why, size_t why_bytes);
+
 /*
  * Makes `path` (PATH_MAX bytes) absolute and checks that a file system can be mounted there: a directory, and not
  * already a netmemfs. What a dead daemon left there is unmounted first, and said in the log. 0, or -1 and one line in

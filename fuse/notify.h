@@ -9,9 +9,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/types.h>
 
-#include "msg/msg.h"
+#include "core/core.h"
 
 struct daemon;
 struct fuse_session;
@@ -29,8 +28,8 @@ struct notify;
 struct notify_counts {
 	uint64_t invalidations;
 	uint64_t barriers;
-	uint64_t size_checks;
-	uint64_t failures; /* barriers or size checks that could not be made */
+	uint64_t shows;
+	uint64_t failures; /* barriers or shows that could not be made */
 	unsigned threads;
 };
 
@@ -42,16 +41,15 @@ int notify_start(struct notify *notify, struct fuse_session *session, const char
 
 /*
  * Drops the range of msg.obj's memory from the kernel's cache, then raises EV_INVALIDATED with this token. `pages`: how
- * many the object has, if any of them may be being written back. The driver's invalidate().
+ * many the segment has, if any of them may be being written back. The driver's invalidate().
  */
-void notify_invalidate(struct notify *notify, uint64_t token, const struct msg *range, uint64_t pages,
-                       bool size_check);
+void notify_invalidate(struct notify *notify, uint64_t token, const struct msg *range, uint64_t pages);
 
-/* No program has the object's memory open any more: the daemon's own handle goes too, if there is one. */
+/* Carries the show out, then raises EV_SHOWN with this token. The driver's show(). */
+void notify_show(struct notify *notify, uint64_t token, const struct show *show);
+
+/* No program has the object open any more: the daemon's own handle goes too, if there is one. */
 void notify_close(struct notify *notify, uint64_t obj);
-
-/* Whether this thread is one of the pool. */
-bool notify_is_own(const struct notify *notify, pid_t thread);
 
 void notify_count(struct notify *notify, struct notify_counts *counts);
 

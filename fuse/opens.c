@@ -10,7 +10,6 @@ struct open_object {
 	uint64_t obj;
 	unsigned handles;
 	unsigned writers; /* of them */
-	struct object_attr attr;
 	UT_hash_handle hh;
 };
 
@@ -102,7 +101,7 @@ static struct open_object *find(struct opens *opens, uint64_t obj)
 	return object;
 }
 
-int opens_add(struct opens *opens, struct handle *handle, const struct object_attr *attr)
+int opens_add(struct opens *opens, struct handle *handle)
 {
 	struct open_object *object = find(opens, handle->obj);
 
@@ -115,7 +114,6 @@ int opens_add(struct opens *opens, struct handle *handle, const struct object_at
 	}
 	object->handles++;
 	object->writers += handle->mode == PAGE_EXCLUSIVE;
-	object->attr = *attr;
 	if (handle->kind == HANDLE_SIGNAL)
 		HASH_ADD(hh, opens->ends, end, sizeof(handle->end), handle);
 	handle->opened = true;
@@ -175,28 +173,16 @@ struct handle *opens_any(struct opens *opens)
 	return NULL;
 }
 
+bool opens_has(struct opens *opens, uint64_t obj)
+{
+	return find(opens, obj) != NULL;
+}
+
 bool opens_written(struct opens *opens, uint64_t obj)
 {
 	struct open_object *object = find(opens, obj);
 
 	return object && object->writers;
-}
-
-void opens_note(struct opens *opens, uint64_t obj, const struct object_attr *attr)
-{
-	struct open_object *object = find(opens, obj);
-
-	if (object)
-		object->attr = *attr;
-}
-
-bool opens_attr(struct opens *opens, uint64_t obj, struct object_attr *attr)
-{
-	struct open_object *object = find(opens, obj);
-
-	if (object)
-		*attr = object->attr;
-	return object != NULL;
 }
 
 struct handle *opens_dir_of(struct opens *opens, uint64_t obj, pid_t pid)

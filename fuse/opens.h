@@ -40,14 +40,15 @@ struct handle {
 	struct fuse_pollhandle *poll; /* NULL: nobody has polled it */
 	UT_hash_handle hh; /* by end, while `opened` */
 
-	/* HANDLE_TEXT; HANDLE_DIR: records of a MSG_LIST; HANDLE_SIGNAL: a line without its end yet. */
+	/* HANDLE_TEXT; HANDLE_DIR: records of a REQ_LIST; HANDLE_SIGNAL: a line without its end yet. */
 	char *text;
 	size_t text_bytes;
 	uint64_t text_cookie; /* what the records were asked for with */
 
-	/* HANDLE_DIR: the name that `pid` had found it by; "" if not known. */
+	/* HANDLE_DIR: the name that `pid` had found it by; "" if not known. Its attributes when it was opened. */
 	enum name_dir dir;
 	char name[OBJECT_NAME_BYTES];
+	struct object_attr attr;
 };
 
 struct opens;
@@ -66,8 +67,8 @@ int handle_set_text(struct handle *handle, const void *text, size_t text_bytes);
 /* Adds a copy to the text; 0 or -ENOMEM. */
 int handle_add_text(struct handle *handle, const void *text, size_t text_bytes);
 
-/* The core has opened the object for this handle. */
-int opens_add(struct opens *opens, struct handle *handle, const struct object_attr *attr);
+/* The core has opened the object for this handle. 0 or -ENOMEM. */
+int opens_add(struct opens *opens, struct handle *handle);
 
 /* It is no longer open by it; true if that was the object's last. */
 bool opens_remove(struct opens *opens, struct handle *handle);
@@ -81,14 +82,11 @@ int opens_objects(struct opens *opens, uint64_t **objs, size_t *count);
 /* A handle that the core counts, or NULL. */
 struct handle *opens_any(struct opens *opens);
 
+/* Whether any handle has the object open. */
+bool opens_has(struct opens *opens, uint64_t obj);
+
 /* Whether a program has the object's memory open for writing, so that the kernel may have dirty pages of it. */
 bool opens_written(struct opens *opens, uint64_t obj);
-
-/* Any later attributes of an object that is open here. */
-void opens_note(struct opens *opens, uint64_t obj, const struct object_attr *attr);
-
-/* The last known attributes of an object that is open here. */
-bool opens_attr(struct opens *opens, uint64_t obj, struct object_attr *attr);
 
 /* The directory handle of the object that this thread has open, or NULL. */
 struct handle *opens_dir_of(struct opens *opens, uint64_t obj, pid_t pid);

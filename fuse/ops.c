@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "fuse/notify.h"
+#include "fuse/owns.h"
 
 struct request *ops_request(fuse_req_t req, request_done *done)
 {
@@ -15,29 +16,29 @@ struct request *ops_request(fuse_req_t req, request_done *done)
 	return request;
 }
 
-/* Where the object is open, the core's size is the one that the kernel was, or is being, told of. */
-void ops_fill(struct daemon *daemon, uint64_t ino, struct object_attr *attr, struct stat *st)
+uint32_t ops_segment(uint64_t ino)
 {
-	uint64_t size_bytes;
-
-	if (core_open_size(daemon_core(daemon), inode_object(ino), &size_bytes))
-		attr->size_bytes = size_bytes;
-	inode_fill(ino, attr, st);
+	return inode_kind(ino) == KIND_MEMORY ? SEG_MEMORY : SEG_NONE;
 }
 
-void ops_reply_entry(struct daemon *daemon, fuse_req_t req, uint64_t ino, struct object_attr *attr)
+bool ops_is_own(fuse_req_t req)
+{
+	return owns_is(ops_daemon(req)->owns, fuse_req_ctx(req)->pid);
+}
+
+void ops_reply_entry(fuse_req_t req, uint64_t ino, const struct object_attr *attr)
 {
 	struct fuse_entry_param entry = { .ino = ino };
 
-	ops_fill(daemon, ino, attr, &entry.attr);
+	inode_fill(ino, attr, &entry.attr);
 	fuse_reply_entry(req, &entry);
 }
 
-void ops_reply_fixed(struct daemon *daemon, fuse_req_t req, uint64_t ino)
+void ops_reply_fixed(fuse_req_t req, uint64_t ino)
 {
 	struct fuse_entry_param entry = { .ino = ino };
 
-	inode_fill_fixed(ino, &daemon->mount, &entry.attr);
+	inode_fill_fixed(ino, &ops_daemon(req)->mount, &entry.attr);
 	/* A short read of a text makes the kernel believe in a smaller size, until it asks again. */
 	if (S_ISDIR(entry.attr.st_mode))
 		entry.entry_timeout = OPS_STATIC_SECONDS;
@@ -47,7 +48,8 @@ void ops_reply_fixed(struct daemon *daemon, fuse_req_t req, uint64_t ino)
 void ops_open_object(struct request *request)
 {
 	struct handle *handle = request->handle;
-	struct msg msg = { .type = REQ_OPEN, .obj = handle->obj, .mode = (uint8_t)handle->mode };
+	struct msg msg = { .type = REQ_OPEN, .obj = handle->obj, .seg = ops_segment(handle->ino),
+	                   .mode = (uint8_t)handle->mode };
 
 	if (handle->kind == HANDLE_SIGNAL) {
 		msg.type = REQ_END_OPEN;
@@ -63,13 +65,13 @@ void ops_open_object(struct request *request)
 int ops_opened(struct request *request, const struct msg *reply)
 {
 	struct handle *handle = request->handle;
-	struct daemon *daemon = request->daemon;
 
 	if (reply->error)
 		return reply->error;
 	if (handle->kind == HANDLE_SIGNAL)
 		handle->end = reply->cookie;
-	return opens_add(daemon->opens, handle, &reply->attr);
+	handle->attr = reply->attr;
+	return opens_add(request->daemon->opens, handle);
 }
 
 void ops_reply_written(struct request *request, const struct msg *reply)
@@ -116,7 +118,8 @@ static void close_done(struct request *request, const struct msg *reply)
 /* The core counts the handle no more; `req` is answered when it knows. */
 static void release(struct daemon *daemon, fuse_req_t req, struct handle *handle)
 {
-	struct msg msg = { .type = REQ_RELEASE, .obj = handle->obj, .mode = (uint8_t)handle->mode };
+	struct msg msg = { .type = REQ_RELEASE, .obj = handle->obj, .seg = ops_segment(handle->ino),
+	                   .mode = (uint8_t)handle->mode };
 	struct request *request;
 
 	if (handle->kind == HANDLE_SIGNAL)

@@ -28,11 +28,14 @@ static inline struct handle *ops_handle(const struct fuse_file_info *fi)
 /* request_new() for an operation; NULL after -ENOMEM was answered. */
 struct request *ops_request(fuse_req_t req, request_done *done);
 
-/* The attributes with the size that the kernel may see now. */
-void ops_fill(struct daemon *daemon, uint64_t ino, struct object_attr *attr, struct stat *st);
+/* Which segment an inode is; SEG_NONE for all but memory. */
+uint32_t ops_segment(uint64_t ino);
 
-void ops_reply_entry(struct daemon *daemon, fuse_req_t req, uint64_t ino, struct object_attr *attr);
-void ops_reply_fixed(struct daemon *daemon, fuse_req_t req, uint64_t ino);
+/* Whether a thread of the notifier asks, which must not be made to wait: see owns.h. */
+bool ops_is_own(fuse_req_t req);
+
+void ops_reply_entry(fuse_req_t req, uint64_t ino, const struct object_attr *attr);
+void ops_reply_fixed(fuse_req_t req, uint64_t ino);
 
 /*
  * Opens the request's handle at the core, as its kind, mode and flags say; then request->done. The reply is taken with

@@ -1,17 +1,10 @@
 /*
- * requests.c: the table of tokens, and what a signal means.
- *
- * A signal to a program that waits for us arrives as FUSE_INTERRUPT, and only once. Most signals must change nothing:
- * were a page fault to fail because a timer went off, the program would die of SIGBUS. So a request, unless it says
- * otherwise, is interrupted only when its thread is dying: SIGKILL is pending, which the kernel also sets for every other
- * deadly signal, or the thread is gone. A request that was interrupted for anything less is looked at again from time to
- * time, since a later SIGKILL is not reported.
+ * requests.c: the table of tokens, and the requests whose program got a signal (see program.c). One that goes on waiting is
+ * looked at again from time to time, since a later SIGKILL is not reported.
  */
 #include "fuse/requests.h"
 
 #include <errno.h>
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uthash.h>
@@ -19,9 +12,12 @@
 
 #include "base/check.h"
 #include "fuse/daemon.h"
-#include "fuse/log.h"
+#include "fuse/program.h"
+#include "fuse/reply.h"
+#include "uv/deadline.h"
 
 #define SPARE_MAX 256
+#define NS_PER_MS UINT64_C(1000000)
 
 struct slot {
 	uint64_t token;
@@ -146,39 +142,19 @@ void request_answer(struct request *request, int error)
 	request_free(request);
 }
 
-/* Whether the thread is on its way out. */
-static bool is_dying(pid_t pid)
+static bool must_end(const struct requests *requests, const struct request *request)
 {
-	char path[64];
-	char line[256];
-	unsigned long long pending = 0;
-	bool dead = false;
-	FILE *file;
+	uint64_t since_ns = deadline_now_ns(NULL) - request->interrupted_ns;
 
-	if (pid <= 0)
-		return false;
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-	file = fopen(path, "re");
-	if (!file)
-		return errno == ENOENT || errno == ESRCH;
-	while (fgets(line, sizeof(line), file)) {
-		unsigned long long set;
-
-		if (!strncmp(line, "State:", 6))
-			dead = strchr("ZX", line[6 + strspn(line + 6, " \t")]) != NULL;
-		if (sscanf(line, "SigPnd: %llx", &set) == 1 || sscanf(line, "ShdPnd: %llx", &set) == 1)
-			pending |= set;
-	}
-	fclose(file);
-	return dead || (pending & (1ull << (SIGKILL - 1)));
+	return request->any_signal ||
+	       program_must_end(request->pid, since_ns, requests->daemon->options.timeout_ms * NS_PER_MS);
 }
 
-/* Whether the request has been dealt with, as far as interrupting goes. */
 static void look_at(struct requests *requests, struct request *request)
 {
 	struct event event = { .type = EV_INTERRUPT, .token = request->token };
 
-	if (request->token && (request->any_signal || is_dying(request->pid))) {
+	if (request->token && must_end(requests, request)) {
 		list_remove(&request->interrupted);
 		run_event(requests->daemon->run, &event);
 		return;
@@ -217,6 +193,7 @@ static void on_interrupt(fuse_req_t fuse, void *data)
 	struct requests *requests = request->daemon->requests;
 
 	(void)fuse;
+	request->interrupted_ns = deadline_now_ns(NULL);
 	look_at(requests, request);
 	if (!list_empty(&requests->interrupted) && !uv_is_active((uv_handle_t *)&requests->timer))
 		uv_timer_start(&requests->timer, look_again, REQUESTS_LOOK_MS, REQUESTS_LOOK_MS);
@@ -249,6 +226,7 @@ void request_send(struct request *request, const struct msg *msg)
 
 void requests_reply(struct requests *requests, uint64_t token, const struct msg *reply)
 {
+	struct msg taken = *reply;
 	struct slot *slot;
 	struct request *request;
 
@@ -257,7 +235,8 @@ void requests_reply(struct requests *requests, uint64_t token, const struct msg 
 	request = slot->request;
 	HASH_DEL(requests->slots, slot);
 	request->token = 0;
-	request->done(request, reply);
+	taken.error = reply_error(reply->error);
+	request->done(request, &taken);
 }
 
 size_t requests_fail_all(struct requests *requests)

@@ -31,17 +31,17 @@ struct request {
 	request_done *done;
 	uint64_t token; /* 0 while the core does not have it */
 	struct list interrupted; /* in the list of those to look at again */
+	uint64_t interrupted_ns; /* when its program got a signal first */
 	bool any_signal; /* whatever signal its program gets ends it */
 
 	/* What the operation remembers; each uses what it needs. */
 	uint64_t ino;
 	uint64_t obj;
-	uint64_t parent;
+	uint64_t cookie;
 	struct handle *handle;
 	size_t size;
 	off_t offset;
-	int to_set;
-	struct object_attr attr;
+	enum name_dir dir;
 	char name[OBJECT_NAME_BYTES];
 };
 
@@ -71,7 +71,7 @@ void request_free(struct request *request);
  */
 void request_send(struct request *request, const struct msg *msg);
 
-/* The driver's reply(). */
+/* The driver's reply(). An error that the kernel would not take becomes -EIO. */
 void requests_reply(struct requests *requests, uint64_t token, const struct msg *reply);
 
 /* Answers with an error, or 0, and frees. `error` is negative. */

@@ -14,6 +14,7 @@
 #include "fuse/notify.h"
 #include "fuse/ops.h"
 #include "fuse/priority.h"
+#include "fuse/reply.h"
 
 /* From this kernel on, an invalidation waits for write-backs itself (K4). */
 #define NO_BARRIER_MAJOR 6
@@ -190,7 +191,9 @@ int session_mount(struct session *session, char *why, size_t why_bytes)
 		return -1;
 	}
 	session->mounted = true;
-	error = notify_start(daemon->notify, session->fuse, options->mountpoint, session->barrier);
+	error = reply_install(session->fuse);
+	if (!error)
+		error = notify_start(daemon->notify, session->fuse, options->mountpoint, session->barrier);
 	if (!error)
 		error = start_polling(session);
 	if (error) {

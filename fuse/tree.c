@@ -1,14 +1,14 @@
 /*
- * tree.c: the directories. Names are at the directory service and attributes at the object's home, so a lookup asks
- * both; nothing is cached here, because a name is to be gone on every node at once.
+ * tree.c: the directories. The kernel asks for a name each time, because a name is to be gone on every node at once. The
+ * core knows which names and attributes it may answer at once.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
-#include "fuse/notify.h"
 #include "fuse/ops.h"
+#include "fuse/owns.h"
 #include "uv/deadline.h"
 
 /* rename() flags, from linux/fs.h, which does not go together with libc's headers everywhere. */
@@ -39,30 +39,19 @@ static int gone_is_enoent(int error)
 
 static void entry_done(struct request *request, const struct msg *reply)
 {
-	struct object_attr attr = reply->attr;
-
 	if (reply->error) {
 		request_answer(request, gone_is_enoent(reply->error));
 		return;
 	}
-	if (request->name[0])
-		names_saw(request->daemon->names, request->pid, (enum name_dir)request->to_set, request->name, request->obj);
-	ops_reply_entry(request->daemon, request->fuse, request->ino, &attr);
+	ops_reply_entry(request->fuse, request->ino, &reply->attr);
 	request_free(request);
 }
 
-static void ask_attr(struct request *request)
-{
-	struct msg msg = { .type = MSG_GETATTR, .obj = request->obj };
-
-	request->done = entry_done;
-	request_send(request, &msg);
-}
-
-/* The core has asked the home as well; without the home there is a name to remove, and nothing more. */
+/* Without the home there is a name to remove, and nothing more: the attributes are all zero. */
 static void name_done(struct request *request, const struct msg *reply)
 {
-	request->obj = reply->obj;
+	if (!reply->error)
+		names_saw(request->daemon->names, request->pid, request->dir, request->name, reply->obj);
 	request->ino = inode_of(reply->obj, KIND_DIR);
 	entry_done(request, reply);
 }
@@ -70,13 +59,13 @@ static void name_done(struct request *request, const struct msg *reply)
 static void lookup_object(fuse_req_t req, enum name_dir dir, const char *name)
 {
 	struct daemon *daemon = ops_daemon(req);
-	struct msg msg = { .type = MSG_LOOKUP, .dir = (uint16_t)dir, .payload = name_payload(name) };
+	struct msg msg = { .type = REQ_LOOKUP, .dir = (uint16_t)dir, .payload = name_payload(name) };
 	struct object_attr attr;
 	uint64_t buried = names_buried(daemon->names, deadline_now_ns(NULL), fuse_req_ctx(req)->pid, dir, name, &attr);
 	struct request *request;
 
 	if (buried) {
-		ops_reply_entry(daemon, req, inode_of(buried, KIND_DIR), &attr);
+		ops_reply_entry(req, inode_of(buried, KIND_DIR), &attr);
 		return;
 	}
 	if (strlen(name) >= OBJECT_NAME_BYTES) {
@@ -87,13 +76,14 @@ static void lookup_object(fuse_req_t req, enum name_dir dir, const char *name)
 	if (!request)
 		return;
 	strcpy(request->name, name);
-	request->to_set = (int)dir;
+	request->dir = dir;
 	request_send(request, &msg);
 }
 
 static void lookup_in_object(fuse_req_t req, uint64_t obj, const char *name)
 {
 	int kind = inode_kind_of_name(name);
+	struct msg msg = { .type = REQ_GETATTR, .obj = obj };
 	struct request *request;
 
 	if (kind < 0) {
@@ -103,34 +93,28 @@ static void lookup_in_object(fuse_req_t req, uint64_t obj, const char *name)
 	request = ops_request(req, entry_done);
 	if (!request)
 		return;
-	request->obj = obj;
 	request->ino = inode_of(obj, (enum inode_kind)kind);
-	ask_attr(request);
+	msg.seg = ops_segment(request->ino);
+	request_send(request, &msg);
 }
 
 /* Of .netmem/.self, which has something in it for the notifier's threads only. */
 static void lookup_self(fuse_req_t req, const char *name)
 {
-	struct daemon *daemon = ops_daemon(req);
-	char *end;
-	uint64_t obj = strtoull(name, &end, 10);
-	struct object_attr attr;
-
-	if (!notify_is_own(daemon->notify, fuse_req_ctx(req)->pid) || *end || !opens_attr(daemon->opens, obj, &attr))
-		fuse_reply_err(req, ENOENT);
+	if (ops_is_own(req))
+		owns_answer_lookup(ops_daemon(req)->owns, req, name);
 	else
-		ops_reply_entry(daemon, req, inode_of(obj, KIND_MEMORY), &attr);
+		fuse_reply_err(req, ENOENT);
 }
 
 static void lookup_meta(fuse_req_t req, const char *name)
 {
-	struct daemon *daemon = ops_daemon(req);
 	uint64_t ino = inode_meta_of_name(name);
 
-	if (!ino || (ino == INODE_SELF && !notify_is_own(daemon->notify, fuse_req_ctx(req)->pid)))
+	if (!ino || (ino == INODE_SELF && !ops_is_own(req)))
 		fuse_reply_err(req, ENOENT);
 	else
-		ops_reply_fixed(daemon, req, ino);
+		ops_reply_fixed(req, ino);
 }
 
 void tree_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
@@ -138,7 +122,7 @@ void tree_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	enum name_dir dir;
 
 	if (parent == INODE_ROOT && !strcmp(name, ".netmem"))
-		ops_reply_fixed(ops_daemon(req), req, INODE_META);
+		ops_reply_fixed(req, INODE_META);
 	else if (holds_objects(parent, &dir))
 		lookup_object(req, dir, name);
 	else if (parent == INODE_META)
@@ -155,14 +139,12 @@ void tree_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 
 static void mkdir_done(struct request *request, const struct msg *reply)
 {
-	struct object_attr attr = reply->attr;
-
 	if (reply->error) {
 		request_answer(request, reply->error);
 		return;
 	}
-	names_saw(request->daemon->names, request->pid, (enum name_dir)request->to_set, request->name, reply->obj);
-	ops_reply_entry(request->daemon, request->fuse, inode_of(reply->obj, KIND_DIR), &attr);
+	names_saw(request->daemon->names, request->pid, request->dir, request->name, reply->obj);
+	ops_reply_entry(request->fuse, inode_of(reply->obj, KIND_DIR), &reply->attr);
 	request_free(request);
 }
 
@@ -189,7 +171,7 @@ void tree_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode
 	if (!request)
 		return;
 	msg.dir = (uint16_t)dir;
-	request->to_set = (int)dir;
+	request->dir = dir;
 	strcpy(request->name, name);
 	request_send(request, &msg);
 }
@@ -227,18 +209,18 @@ static void plain_done(struct request *request, const struct msg *reply)
 static void unlink_done(struct request *request, const struct msg *reply)
 {
 	struct daemon *daemon = request->daemon;
-	struct handle *handle = opens_dir_of(daemon->opens, request->obj, request->pid);
-	struct object_attr attr;
+	const struct handle *handle = opens_dir_of(daemon->opens, request->obj, request->pid);
 
-	if (!reply->error && handle && handle->name[0] && opens_attr(daemon->opens, request->obj, &attr))
-		names_bury(daemon->names, deadline_now_ns(NULL), request->pid, handle->dir, handle->name, request->obj, &attr);
+	if (!reply->error && handle && handle->name[0])
+		names_bury(daemon->names, deadline_now_ns(NULL), request->pid, handle->dir, handle->name, request->obj,
+		           &handle->attr);
 	plain_done(request, reply);
 }
 
 void tree_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	/* The directory finds the name by the object. */
-	struct msg msg = { .type = MSG_REMOVE, .obj = inode_object(parent), .payload = name_payload("") };
+	struct msg msg = { .type = REQ_REMOVE, .obj = inode_object(parent), .payload = name_payload("") };
 	int kind = inode_kind_of_name(name);
 	struct request *request;
 
@@ -263,7 +245,7 @@ void tree_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 	struct daemon *daemon = ops_daemon(req);
 	pid_t pid = fuse_req_ctx(req)->pid;
 	enum name_dir dir;
-	struct msg msg = { .type = MSG_REMOVE, .payload = name_payload(name) };
+	struct msg msg = { .type = REQ_REMOVE, .payload = name_payload(name) };
 	struct request *request;
 
 	if (!holds_objects(parent, &dir)) {
@@ -295,7 +277,7 @@ void tree_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t
 	size_t to_length = strlen(to_name) + 1;
 	enum name_dir dir;
 	enum name_dir to_dir;
-	struct msg msg = { .type = MSG_RENAME };
+	struct msg msg = { .type = REQ_RENAME };
 	struct request *request;
 
 	if (flags & ~FLAG_NOREPLACE) {
@@ -474,7 +456,7 @@ static void list_done(struct request *request, const struct msg *reply)
 		request_answer(request, error);
 		return;
 	}
-	handle->text_cookie = request->parent;
+	handle->text_cookie = request->cookie;
 	list_head(&listing, handle->ino);
 	list_records(&listing, handle);
 	listing_reply(&listing);
@@ -488,7 +470,7 @@ static void list_done(struct request *request, const struct msg *reply)
 static void readdir_objects(fuse_req_t req, size_t size, off_t offset, struct handle *handle, enum name_dir dir)
 {
 	uint64_t cookie = offset > LIST_FIXED ? (uint64_t)offset - LIST_FIXED : 0;
-	struct msg msg = { .type = MSG_LIST, .dir = (uint16_t)dir, .cookie = cookie };
+	struct msg msg = { .type = REQ_LIST, .dir = (uint16_t)dir, .cookie = cookie };
 	struct listing listing;
 	struct request *request;
 
@@ -510,7 +492,7 @@ static void readdir_objects(fuse_req_t req, size_t size, off_t offset, struct ha
 	request->handle = handle;
 	request->size = size;
 	request->offset = offset;
-	request->parent = cookie;
+	request->cookie = cookie;
 	request_send(request, &msg);
 }
 

@@ -22,6 +22,7 @@ enum event_type {
 	EV_REQUEST,        /* token, msg: a local program wants something; exactly one ACT_REPLY will answer it */
 	EV_INTERRUPT,      /* token: its program is being killed; the request is answered -EINTR if it still waits */
 	EV_INVALIDATED,    /* token: of the ACT_INVALIDATE that the kernel has carried out */
+	EV_SHOWN,          /* token: of the ACT_SHOW that was carried out; msg.size: what the kernel has */
 	EV_CONNECTED,      /* slot, token (of the ACT_CONNECT; 0: the peer connected to us) */
 	EV_CONNECT_FAILED, /* token, error */
 	EV_MESSAGE,        /* slot, msg */
@@ -43,8 +44,8 @@ enum action_type {
 	ACT_SEND,        /* slot, msg */
 	ACT_REPLY,       /* token, msg: answers the EV_REQUEST; msg.error, msg.attr, msg.obj, msg.payload */
 	ACT_INVALIDATE,  /* token, msg.obj, .seg, .page, .count (0: to the end): drop from the kernel's cache, then
-	                    EV_INVALIDATED. Never carried out in the thread that serves requests. With size_check
-	                    nothing is dropped: make the kernel see the object's size of now */
+	                    EV_INVALIDATED. Never carried out in the thread that serves requests */
+	ACT_SHOW,        /* token, show: what the kernel believes about a segment's size, then EV_SHOWN; in the same threads */
 	ACT_WAKE,        /* token: an end that was polled has got a signal, or is cut; not again before the next poll */
 	ACT_STORE_WRITE, /* msg.obj, .seg, .page, .offset, .payload */
 	ACT_STORE_DROP,  /* msg.obj, .seg, .page, .count (0: to the end) */
@@ -58,11 +59,25 @@ enum action_type {
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO };
 
+/*
+ * A kernel is to have this size. It keeps i_size itself (K15), so this is the only way in which it may change, but for the
+ * answers to SETATTR and a local write(2) that extends the file.
+ */
+struct show {
+	uint64_t obj;
+	uint32_t seg;
+	bool patient;          /* take some milliseconds over it: a local call may stand in the way until it ends */
+	uint64_t size_bytes;
+	uint64_t most_bytes;   /* a kernel that has more than this has it from a call of its own since, and is to keep it */
+	uint64_t settle_ns;    /* not 0: a SETATTR was answered with this ctime; first wait until the kernel has it */
+	bool lock;             /* first take the inode's lock, and so wait for answers to SETATTR: there is no handle but ours */
+};
+
 struct action {
 	enum action_type type;
 	uint32_t slot;
 	uint64_t token;
-	bool size_check;
+	struct show show;
 	enum log_level level;
 	struct msg msg;
 	const char *text;
@@ -78,10 +93,17 @@ struct actions {
  * How the core may be broken on purpose, for tests that must fail then. The daemon accepts it in test builds only.
  */
 enum {
-	BREAK_EARLY_GRANT = 1 << 0,   /* grant before the last holder has confirmed */
-	BREAK_NO_OPEN_FLUSH = 1 << 1, /* keep shared pages over the first writable open */
-	BREAK_RECALL_WAITS = 1 << 2,  /* a recall waits for a local request on the page */
-	BREAK_NO_COHERENCE = 1 << 3   /* grant everything at once, recall nothing */
+	BREAK_EARLY_GRANT = 1 << 0,    /* grant before the last holder has confirmed */
+	BREAK_NO_OPEN_FLUSH = 1 << 1,  /* keep shared pages over the first writable open */
+	BREAK_RECALL_WAITS = 1 << 2,   /* a recall waits for a local request on the page */
+	BREAK_NO_COHERENCE = 1 << 3,   /* grant everything at once, recall nothing */
+	BREAK_OPEN_UNSHOWN = 1 << 4,   /* answer a first open without showing the kernel the size */
+	BREAK_SIZE_EARLY = 1 << 5,     /* a size counts before the bytes of the write that caused it are at the home */
+	BREAK_GROWER_UNTOLD = 1 << 6,  /* do not tell a node that grows a segment of the others' growth */
+	BREAK_SHOW_UNCHECKED = 1 << 7, /* take a size for shown, whatever the kernel has */
+	BREAK_SETATTR_UNSETTLED = 1 << 8, /* show a size while an answer to SETATTR may still change it */
+	BREAK_ATTR_KEPT = 1 << 9,      /* do not recall attributes that nodes keep */
+	BREAK_NAME_KEPT = 1 << 10      /* do not recall names that nodes keep */
 };
 
 struct core_config {
@@ -105,8 +127,11 @@ void core_step(struct core *core, const struct event *event, struct actions *act
 /* When EV_TICK is due next; UINT64_MAX: never. Changes with each step. */
 uint64_t core_deadline_ns(const struct core *core);
 
-/* Of an object open on this node, as the last SIZE or reply said; for the kernel's getattr, which must not wait. */
-bool core_open_size(const struct core *core, uint64_t obj, uint64_t *size_bytes);
+/* The size of a segment that is open on this node, as its home ordered it last. False if it is not open. */
+bool core_open_size(const struct core *core, uint64_t obj, uint32_t seg, uint64_t *size_bytes);
+
+/* The size that this node's kernel has, or will have when the write(2) under way ends. False if nothing is known of it. */
+bool core_told_size(const struct core *core, uint64_t obj, uint32_t seg, uint64_t *size_bytes);
 
 /* Pages of the store in use or promised, for statfs. */
 uint64_t core_store_pages(const struct core *core);

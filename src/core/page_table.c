@@ -1,13 +1,14 @@
-#include "page_table.h"
+#include "core/page_table.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <uthash.h>
 
-#include "base/check.h"
+#include "core/bus.h"
 
-#define CHUNK_PAGES 512u
+#define CHUNK_PAGES 32u
 
 struct page_chunk {
 	uint64_t number;
@@ -15,9 +16,23 @@ struct page_chunk {
 	_Alignas(8) unsigned char entries[];
 };
 
-void page_table_init(struct page_table *table, size_t entry_bytes)
+static size_t chunk_bytes(const struct page_table *table)
 {
-	*table = (struct page_table){.entry_bytes = entry_bytes};
+	return sizeof(struct page_chunk) + CHUNK_PAGES * table->entry_bytes;
+}
+
+void page_table_init(struct page_table *table, struct bus *bus, size_t entry_bytes)
+{
+	*table = (struct page_table){.bus = bus, .entry_bytes = entry_bytes};
+}
+
+static void chunk_free(struct page_table *table, struct page_chunk *chunk)
+{
+	HASH_DEL(table->chunks, chunk);
+	if (table->last_found == chunk)
+		table->last_found = NULL;
+	free(chunk);
+	bus_give_books(table->bus, chunk_bytes(table));
 }
 
 void page_table_clear(struct page_table *table)
@@ -25,11 +40,21 @@ void page_table_clear(struct page_table *table)
 	struct page_chunk *chunk, *after;
 
 	HASH_ITER(hh, table->chunks, chunk, after)
-	{
-		HASH_DEL(table->chunks, chunk);
-		free(chunk);
-	}
-	table->last_found = NULL;
+	chunk_free(table, chunk);
+}
+
+static bool all_zero(const unsigned char *bytes, size_t length)
+{
+	return !length || (!bytes[0] && !memcmp(bytes, bytes + 1, length - 1));
+}
+
+void page_table_trim(struct page_table *table)
+{
+	struct page_chunk *chunk, *after;
+
+	HASH_ITER(hh, table->chunks, chunk, after)
+	if (all_zero(chunk->entries, CHUNK_PAGES * table->entry_bytes))
+		chunk_free(table, chunk);
 }
 
 static struct page_chunk *chunk_find(struct page_table *table, uint64_t number)
@@ -56,8 +81,13 @@ void *page_table_make(struct page_table *table, uint64_t page)
 	struct page_chunk *chunk = chunk_find(table, page / CHUNK_PAGES);
 
 	if (!chunk) {
-		chunk = calloc(1, sizeof(*chunk) + CHUNK_PAGES * table->entry_bytes);
-		CHECK(chunk);
+		if (!bus_take_books(table->bus, chunk_bytes(table)))
+			return NULL;
+		chunk = calloc(1, chunk_bytes(table));
+		if (!chunk) {
+			bus_give_books(table->bus, chunk_bytes(table));
+			return NULL;
+		}
 		chunk->number = page / CHUNK_PAGES;
 		HASH_ADD(hh, table->chunks, number, sizeof(chunk->number), chunk);
 		table->last_found = chunk;

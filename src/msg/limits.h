@@ -7,11 +7,18 @@
 #define PAGE_SHIFT_BITS 12
 #define PAGE_BYTES (1u << PAGE_SHIFT_BITS)
 
-/* Live sessions of a node, itself included. A further node is refused with a message. One bit each in a node_set. */
+/* Live sessions of a node, itself included. A further node is refused with a message. One bit each in a set. */
 #define NODES_MAX 64
 
 /* Node numbers are never used twice in a cluster's life. A join past the last one is refused. */
 #define NODE_NUMBER_MAX 65535
+
+/*
+ * How long a node that went without saying so stays a member, so that it can come back, and how many of them: past either
+ * the one that has been gone longest is no member any more, and the names of its objects go.
+ */
+#define MEMBER_DEAD_NS UINT64_C(600000000000)
+#define MEMBERS_DEAD_MAX 64
 
 /* Names of objects and of nodes, with the NUL. A longer one is ENAMETOOLONG, from a peer it ends the session. */
 #define OBJECT_NAME_BYTES 256
@@ -32,13 +39,23 @@
 /* Objects that one home keeps; past it, mkdir is ENOSPC. */
 #define HOME_OBJECTS_MAX 1000000u
 
-/* Local requests under way; past it, a request is answered EAGAIN. */
-#define OPS_MAX 65536u
+/* Local requests under way; past it, a request is answered EAGAIN. With what they bring about. */
+#define REQUESTS_MAX 65536u
+#define OPS_MAX 262144u
+
+/* A request that a living node does not answer for so many timeouts: the session with it ends, and the request with EIO. */
+#define OP_TIMEOUTS 4
+
+/* Objects that a node keeps attributes of, or keeps open, though no program has them open; the longest unused one goes. */
+#define HOLDER_UNUSED_MAX 65536u
+
+/* Names that a node keeps; past it, it asks the directory for each list. */
+#define HOLDER_NAMES_MAX 262144u
 
 /* Page requests of one node waiting at one home; past it a request is answered EBUSY. */
 #define WAITERS_PER_NODE_MAX 16384u
 
-/* Bytes of an object that a node puts before a write waits until its home has taken them. */
+/* Bytes of an object that a node puts before a program's write() waits until its home has taken them. */
 #define PUT_WINDOW_BYTES (4u << 20)
 
 /* Bytes queued for one peer. Past it the session ends, because nothing may be dropped in the middle of a stream. */

@@ -14,7 +14,7 @@
 
 #include "limits.h"
 
-#define PROTOCOL_VERSION 2
+#define PROTOCOL_VERSION 3
 
 /* A page's mode at a node, in growing order of what the node may do. */
 enum page_mode { PAGE_INVALID = 0, PAGE_SHARED = 1, PAGE_EXCLUSIVE = 2 };
@@ -30,46 +30,72 @@ enum msg_type {
 
 	/* Requests that a MSG_REPLY with the same req answers. To the directory: */
 	MSG_INSERT, /* obj, dir, payload NAME */
-	MSG_LOOKUP, /* dir, payload NAME -> obj */
+	MSG_LOOKUP, /* dir, payload NAME -> obj; the node may keep the name until it is recalled */
 	MSG_REMOVE, /* dir, payload NAME, obj (0: whatever has the name) */
 	MSG_RENAME, /* dir, to_dir, flags REQUEST_NOREPLACE, payload "OLD\0NEW\0" */
-	MSG_LIST,   /* dir, cookie (0: from the start) -> payload of records "COOKIE OBJ NAME\0", numbers in decimal;
-	               COOKIE goes on after that name; an empty payload is the end */
+	MSG_LIST,   /* dir, cookie (0: from the start), flags REQUEST_KEEP: the node keeps the list and is told of each change
+	               -> payload of records "COOKIE OBJ NAME\0", numbers in decimal; COOKIE goes on after that name; an empty
+	               payload is the end */
 	/* To an object's home: */
-	MSG_GETATTR, /* obj -> attr */
-	MSG_SETATTR, /* obj, flags SETATTR_*, attr -> attr */
+	MSG_CREATE,  /* attr -> obj: a new object without a name */
+	MSG_GETATTR, /* obj -> attr, flags ATTR_KEEP */
+	MSG_SETATTR, /* obj, seg, flags SETATTR_*, attr, size -> attr, flags ATTR_KEEP; with SETATTR_SIZE as SETSIZE */
 	MSG_STATUS,  /* obj -> payload: the text of the status file */
 	MSG_CONTROL, /* obj, payload: the text written */
-	MSG_OPEN,    /* obj, mode (INVALID: not its memory): the node has it open from now on -> attr */
+	MSG_OPEN,    /* obj, seg, mode (INVALID: not its memory), flags REQUEST_KEEP (no program has it open, so that it does
+	                not end by that): the node has it open from now on
+	                -> attr, flags ATTR_KEEP, OPEN_LINGERS */
 	MSG_OWN,     /* obj, cookie: the end that its life is tied to, attr.uid: who wants that */
 	MSG_POST,    /* obj, flags POST_*, cookie: the end that does not get it */
-	MSG_SETSIZE, /* obj, seg, size, flags REQUEST_GROW -> attr, low */
 	MSG_SYNC,    /* obj, seg: answered once all that came before it is in the store */
-	MSG_REPLY,   /* req, error, and what the request says */
+	MSG_REPLY,   /* req, error, and what the request says; of a change of size also size, low, cookie */
 
-	/* To an object's home, not answered. */
-	MSG_CLOSE,     /* obj: the node has it open no more and holds none of its pages */
+	/* To an object's home, not answered, except a PUT with flags PUT_GROWS. */
+	MSG_CLOSE,     /* obj, flags REQUEST_KEEP: as in OPEN; the node has it open no more and holds none of its pages */
 	MSG_DISOWN,    /* obj, cookie: the end that was its owner is no more */
 	MSG_DOWNGRADE, /* obj, seg: all that the node holds exclusive it now holds shared */
-	MSG_PUT,       /* obj, seg, page, offset, payload: bytes of one page that the node holds exclusive */
+	MSG_PUT,       /* obj, seg, page, offset, attr.mtime_ns, payload: bytes of one page that the node holds exclusive.
+	                  PUT_GROWS: req, size: the segment is at least that long from now on -> as a change of size */
 	MSG_LINK,      /* directory to home: obj, flags LINK_*: how it is named */
 	MSG_GONE,      /* home to directory: obj is no more, forget its name */
 
-	/* Pages. */
-	MSG_GET,      /* node to home: req, obj, seg, page, count, mode */
+	/* Pages, in runs of count. */
+	MSG_GET,      /* node to home: req, obj, seg, page, count, mode, flags GET_PAST_END */
 	MSG_GRANT,    /* home to node: req, error, obj, seg, page, count (at least 1), mode, payload unless GRANT_ZERO */
-	MSG_RECALL,   /* home to node: obj, seg, page, mode: hold it no higher than this */
-	MSG_RECALLED, /* node to home: obj, seg, page, mode: held no higher than this */
-	MSG_SIZE,     /* home to node: obj, seg, size, low, cookie, flags SIZE_REVOKED: drop what lies past low */
-	MSG_SIZED,    /* node to home: obj, seg, cookie */
+	MSG_RECALL,   /* home to node: obj, seg, page, count, mode: hold them no higher than this */
+	MSG_RECALLED, /* node to home: obj, seg, page, count, mode: held no higher than this */
+
+	/* Sizes, attributes and names: what a node keeps of them is recalled and shown like pages. */
+	MSG_SIZE,          /* home to node: obj, seg, size, low, cookie, flags SIZE_REVOKED: drop what lies past low, show the
+	                      kernel the size */
+	MSG_SIZED,         /* node to home: obj, seg, cookie: done */
+	MSG_ATTR_RECALL,   /* home to node: obj, mode INVALID: forget the attributes; SHARED: somebody asks for them */
+	MSG_ATTR_RECALLED, /* node to home: obj, mode EXCLUSIVE: programs there have it open for writing; SHARED: for reading,
+	                      and none will write without asking first; INVALID: none has it open */
+	MSG_REAP,          /* home to node: obj: from now on it is not kept open without a program that has it open */
+	MSG_NAME_RECALL,   /* directory to node: dir, payload NAME: forget what has this name */
+	MSG_NAME_RECALLED, /* node to directory: dir, payload NAME */
+	MSG_NAME,          /* directory to node that keeps the list: dir, obj (0: none), cookie, payload NAME */
 
 	/* Home to node. */
 	MSG_SIGNAL, /* obj, flags POST_*, number and cookie: the node and its end that posted it */
 
-	/* Local requests only, never on the wire. */
+	/*
+	 * Local requests only, never on the wire. Attributes in an answer about a segment are for the kernel: its size is what
+	 * the kernel may be told now. seg is SEG_NONE where the answer is not about a segment.
+	 */
+	REQ_LOOKUP,  /* dir, payload NAME -> obj, attr */
+	REQ_LIST,    /* dir, cookie -> payload of records, see MSG_LIST */
 	REQ_MKDIR,   /* dir, attr, payload NAME -> obj, attr */
-	REQ_OPEN,    /* obj, mode: PAGE_INVALID for a directory or text file, else SHARED or EXCLUSIVE -> attr */
-	REQ_RELEASE, /* obj, mode: as in the REQ_OPEN that it ends */
+	REQ_REMOVE,  /* dir, payload NAME, obj */
+	REQ_RENAME,  /* dir, to_dir, flags REQUEST_NOREPLACE, payload "OLD\0NEW\0" */
+	REQ_GETATTR, /* obj, seg -> attr */
+	REQ_SETATTR, /* obj, seg, flags SETATTR_*, attr, size -> attr */
+	REQ_STATUS,  /* obj -> payload */
+	REQ_CONTROL, /* obj, payload */
+	REQ_SYNC,    /* obj, seg */
+	REQ_OPEN,    /* obj, seg, mode: PAGE_INVALID for a directory or text file, else SHARED or EXCLUSIVE -> attr */
+	REQ_RELEASE, /* obj, seg, mode: as in the REQ_OPEN that it ends */
 	REQ_READ,    /* obj, seg, page, count -> payload of whole pages */
 	REQ_WRITE,   /* obj, seg, page, offset, payload within one page, flags WRITE_BACK */
 	REQ_INFO,    /* payload: "nodes", "status" or "metrics" -> payload: text */
@@ -83,30 +109,42 @@ enum msg_type {
 	MSG_TYPES
 };
 
+/* Segments of an object: `memory`, the only one so far; and no segment at all. */
+#define SEG_MEMORY 0u
+#define SEG_NONE UINT32_MAX
+
 enum name_dir { DIR_ROOT = 0, DIR_UNNAMED = 1 };
 
 enum {
 	REQUEST_NOREPLACE = 1 << 0,
-	REQUEST_GROW = 1 << 1, /* never make smaller */
+	REQUEST_KEEP = 1 << 1,
 	SETATTR_MODE = 1 << 2,
 	SETATTR_UID = 1 << 3,
 	SETATTR_GID = 1 << 4,
 	SETATTR_MTIME = 1 << 5,
-	WRITE_BACK = 1 << 6, /* from the kernel's cache, not from a program's write() */
-	GRANT_ZERO = 1 << 7, /* the pages were never written */
-	SIZE_REVOKED = 1 << 8,
-	LINK_NAMED = 1 << 9,
-	LINK_UNNAMED = 1 << 10,
-	LINK_NONE = 1 << 11,
-	POST_OWNER = 1 << 12, /* to the owner's end only */
-	POST_USERS = 1 << 13, /* to all but the owner's end */
-	POST_ONCE = 1 << 14,  /* not where one is pending already */
-	END_READS = 1 << 15,
-	END_NONBLOCK = 1 << 16,
-	END_READABLE = 1 << 17,
-	END_CUT = 1 << 18,
-	MSG_FLAGS = (1 << 19) - 1
+	SETATTR_SIZE = 1 << 6,
+	WRITE_BACK = 1 << 7, /* from the kernel's cache, not from a program's write() */
+	GRANT_ZERO = 1 << 8, /* the pages were never written */
+	SIZE_REVOKED = 1 << 9,
+	LINK_NAMED = 1 << 10,
+	LINK_UNNAMED = 1 << 11,
+	LINK_NONE = 1 << 12,
+	POST_OWNER = 1 << 13, /* to the owner's end only */
+	POST_USERS = 1 << 14, /* to all but the owner's end */
+	POST_ONCE = 1 << 15,  /* not where one is pending already */
+	END_READS = 1 << 16,
+	END_NONBLOCK = 1 << 17,
+	END_READABLE = 1 << 18,
+	END_CUT = 1 << 19,
+	ATTR_KEEP = 1 << 20,    /* the node may answer with these attributes until they are recalled */
+	OPEN_LINGERS = 1 << 21, /* the node may keep it open when its last program has closed it, until MSG_REAP */
+	PUT_GROWS = 1 << 22,
+	GET_PAST_END = 1 << 23, /* for a write that makes the segment longer */
+	MSG_FLAGS = (1 << 24) - 1
 };
+
+/* What an error in a message may be: Linux has none beyond, and a kernel refuses to be told one. */
+#define ERRNO_MAX 133
 
 /* In attr.mode, said by the home: the object's life is tied to an end. */
 #define OBJECT_OWNED (1u << 16)

@@ -45,14 +45,14 @@ static const struct type_info types[MSG_TYPES] = {
 	[MSG_REMOVE] = { "REMOVE", true, FIELD_REQ | FIELD_OBJ | FIELD_DIR },
 	[MSG_RENAME] = { "RENAME", true, FIELD_REQ | FIELD_DIR | FIELD_TO_DIR },
 	[MSG_LIST] = { "LIST", true, FIELD_REQ | FIELD_DIR | FIELD_COOKIE },
+	[MSG_CREATE] = { "CREATE", true, FIELD_REQ },
 	[MSG_GETATTR] = { "GETATTR", true, FIELD_REQ | FIELD_OBJ },
-	[MSG_SETATTR] = { "SETATTR", true, FIELD_REQ | FIELD_OBJ },
+	[MSG_SETATTR] = { "SETATTR", true, FIELD_REQ | FIELD_OBJ | FIELD_SEG | FIELD_SIZE },
 	[MSG_STATUS] = { "STATUS", true, FIELD_REQ | FIELD_OBJ },
 	[MSG_CONTROL] = { "CONTROL", true, FIELD_REQ | FIELD_OBJ },
-	[MSG_OPEN] = { "OPEN", true, FIELD_REQ | FIELD_OBJ | FIELD_MODE },
+	[MSG_OPEN] = { "OPEN", true, FIELD_REQ | FIELD_OBJ | FIELD_SEG | FIELD_MODE },
 	[MSG_OWN] = { "OWN", true, FIELD_REQ | FIELD_OBJ | FIELD_COOKIE },
 	[MSG_POST] = { "POST", true, FIELD_REQ | FIELD_OBJ | FIELD_COOKIE },
-	[MSG_SETSIZE] = { "SETSIZE", true, FIELD_REQ | FIELD_OBJ | FIELD_SEG | FIELD_SIZE },
 	[MSG_SYNC] = { "SYNC", true, FIELD_REQ | FIELD_OBJ | FIELD_SEG },
 	[MSG_REPLY] = { "REPLY", true, FIELD_REQ | FIELD_ERROR },
 	[MSG_CLOSE] = { "CLOSE", true, FIELD_OBJ },
@@ -63,14 +63,29 @@ static const struct type_info types[MSG_TYPES] = {
 	[MSG_GONE] = { "GONE", true, FIELD_OBJ },
 	[MSG_GET] = { "GET", true, FIELD_REQ | FIELDS_PAGE | FIELD_COUNT | FIELD_MODE },
 	[MSG_GRANT] = { "GRANT", true, FIELD_REQ | FIELD_ERROR | FIELDS_PAGE | FIELD_COUNT | FIELD_MODE },
-	[MSG_RECALL] = { "RECALL", true, FIELDS_PAGE | FIELD_MODE },
-	[MSG_RECALLED] = { "RECALLED", true, FIELDS_PAGE | FIELD_MODE },
+	[MSG_RECALL] = { "RECALL", true, FIELDS_PAGE | FIELD_COUNT | FIELD_MODE },
+	[MSG_RECALLED] = { "RECALLED", true, FIELDS_PAGE | FIELD_COUNT | FIELD_MODE },
 	[MSG_SIZE] = { "SIZE", true, FIELD_OBJ | FIELD_SEG | FIELD_SIZE | FIELD_LOW | FIELD_COOKIE },
 	[MSG_SIZED] = { "SIZED", true, FIELD_OBJ | FIELD_SEG | FIELD_COOKIE },
+	[MSG_ATTR_RECALL] = { "ATTR_RECALL", true, FIELD_OBJ | FIELD_MODE },
+	[MSG_ATTR_RECALLED] = { "ATTR_RECALLED", true, FIELD_OBJ | FIELD_MODE },
+	[MSG_REAP] = { "REAP", true, FIELD_OBJ },
+	[MSG_NAME_RECALL] = { "NAME_RECALL", true, FIELD_DIR },
+	[MSG_NAME_RECALLED] = { "NAME_RECALLED", true, FIELD_DIR },
+	[MSG_NAME] = { "NAME", true, FIELD_DIR | FIELD_OBJ | FIELD_COOKIE },
 	[MSG_SIGNAL] = { "SIGNAL", true, FIELD_OBJ | FIELD_NUMBER | FIELD_COOKIE },
+	[REQ_LOOKUP] = { "REQ_LOOKUP", false, FIELD_DIR },
+	[REQ_LIST] = { "REQ_LIST", false, FIELD_DIR | FIELD_COOKIE },
 	[REQ_MKDIR] = { "MKDIR", false, FIELD_DIR },
-	[REQ_OPEN] = { "REQ_OPEN", false, FIELD_OBJ | FIELD_MODE },
-	[REQ_RELEASE] = { "RELEASE", false, FIELD_OBJ | FIELD_MODE },
+	[REQ_REMOVE] = { "REQ_REMOVE", false, FIELD_OBJ | FIELD_DIR },
+	[REQ_RENAME] = { "REQ_RENAME", false, FIELD_DIR | FIELD_TO_DIR },
+	[REQ_GETATTR] = { "REQ_GETATTR", false, FIELD_OBJ | FIELD_SEG },
+	[REQ_SETATTR] = { "REQ_SETATTR", false, FIELD_OBJ | FIELD_SEG | FIELD_SIZE },
+	[REQ_STATUS] = { "REQ_STATUS", false, FIELD_OBJ },
+	[REQ_CONTROL] = { "REQ_CONTROL", false, FIELD_OBJ },
+	[REQ_SYNC] = { "REQ_SYNC", false, FIELD_OBJ | FIELD_SEG },
+	[REQ_OPEN] = { "REQ_OPEN", false, FIELD_OBJ | FIELD_SEG | FIELD_MODE },
+	[REQ_RELEASE] = { "RELEASE", false, FIELD_OBJ | FIELD_SEG | FIELD_MODE },
 	[REQ_READ] = { "READ", false, FIELDS_PAGE | FIELD_COUNT },
 	[REQ_WRITE] = { "WRITE", false, FIELDS_PAGE | FIELD_OFFSET },
 	[REQ_INFO] = { "INFO", false, 0 },
@@ -93,11 +108,12 @@ static const struct {
 	const char *name;
 } flag_names[] = {
 	{ REQUEST_NOREPLACE, "noreplace" },
-	{ REQUEST_GROW, "grow" },
+	{ REQUEST_KEEP, "keep" },
 	{ SETATTR_MODE, "set-mode" },
 	{ SETATTR_UID, "set-uid" },
 	{ SETATTR_GID, "set-gid" },
 	{ SETATTR_MTIME, "set-mtime" },
+	{ SETATTR_SIZE, "set-size" },
 	{ WRITE_BACK, "write-back" },
 	{ GRANT_ZERO, "zero" },
 	{ SIZE_REVOKED, "revoked" },
@@ -111,6 +127,10 @@ static const struct {
 	{ END_NONBLOCK, "nonblock" },
 	{ END_READABLE, "readable" },
 	{ END_CUT, "cut" },
+	{ ATTR_KEEP, "keep-attr" },
+	{ OPEN_LINGERS, "lingers" },
+	{ PUT_GROWS, "grows" },
+	{ GET_PAST_END, "past-end" },
 };
 
 struct line {
@@ -156,6 +176,14 @@ static void put_object(struct line *line, bool always, uint64_t obj)
 		put(line, " obj=%" PRIu32 ":%" PRIu64, object_home(obj), obj & ((UINT64_C(1) << OBJECT_COUNT_BITS) - 1));
 }
 
+static void put_segment(struct line *line, bool always, uint32_t seg)
+{
+	if (seg == SEG_NONE)
+		put(line, " seg=none");
+	else
+		put_number(line, always, "seg", seg);
+}
+
 static void put_mode(struct line *line, bool always, uint8_t mode)
 {
 	if (mode > PAGE_EXCLUSIVE)
@@ -197,7 +225,7 @@ char *msg_print(const struct msg *msg, char *buffer, size_t size_bytes)
 	if ((fields & FIELD_ERROR) || msg->error != 0)
 		put(&line, " error=%" PRId32, msg->error);
 	put_object(&line, fields & FIELD_OBJ, msg->obj);
-	put_number(&line, fields & FIELD_SEG, "seg", msg->seg);
+	put_segment(&line, fields & FIELD_SEG, msg->seg);
 	put_number(&line, fields & FIELD_PAGE, "page", msg->page);
 	put_number(&line, fields & FIELD_COUNT, "count", msg->count);
 	put_mode(&line, fields & FIELD_MODE, msg->mode);

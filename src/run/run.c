@@ -144,7 +144,10 @@ static void carry_out(struct run *run, struct action *action)
 		driver->reply(run->context, action->token, resolve(run, msg));
 		break;
 	case ACT_INVALIDATE:
-		driver->invalidate(run->context, action->token, msg, action->size_check);
+		driver->invalidate(run->context, action->token, msg);
+		break;
+	case ACT_SHOW:
+		driver->show(run->context, action->token, &action->show);
 		break;
 	case ACT_WAKE:
 		driver->wake(run->context, action->token);

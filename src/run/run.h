@@ -12,13 +12,14 @@
 
 /*
  * What the world outside does for the core. `context` is the one of run_new(). The messages' payloads are plain bytes
- * here (PAYLOAD_STORE is resolved by run) and borrowed for the call.
+ * here (PAYLOAD_STORE is resolved by run), and all that is pointed to is borrowed for the call.
  */
 struct run_driver {
 	uint64_t (*now_ns)(void *context);
 	void (*send)(void *context, uint32_t slot, const struct msg *msg);
 	void (*reply)(void *context, uint64_t token, const struct msg *msg);
-	void (*invalidate)(void *context, uint64_t token, const struct msg *range, bool size_check);
+	void (*invalidate)(void *context, uint64_t token, const struct msg *range);
+	void (*show)(void *context, uint64_t token, const struct show *show);
 	void (*wake)(void *context, uint64_t end);
 	void (*connect)(void *context, uint64_t token, const char *address);
 	void (*close)(void *context, uint32_t slot, const char *why);

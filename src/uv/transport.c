@@ -37,8 +37,6 @@
 /* With more connections than this, also half closed ones, a closed one does not linger. */
 #define PEERS_MAX (4 * NODES_MAX)
 
-_Static_assert(NODES_MAX <= 64, "unflushed has a bit for each slot");
-
 struct transport {
 	struct uv_loop_s *loop;
 	struct run *run; /* NULL before transport_start() and after transport_free() */
@@ -60,8 +58,10 @@ struct transport {
 	struct address listen_on;
 	char address[ADDRESS_BYTES];
 	struct peer *slots[NODES_MAX];
-	unsigned peers_count; /* with those that linger */
-	uint64_t unflushed;   /* a bit for each slot */
+	unsigned peers_count;          /* with those that linger */
+	uint32_t unflushed[NODES_MAX]; /* slots to which something was said since the last flush, each once */
+	unsigned unflushed_count;
+	bool is_unflushed[NODES_MAX];
 	struct list attempts;
 	unsigned attempts_count;
 	char last_failure[LINE_BYTES];
@@ -393,32 +393,48 @@ void transport_connect(struct transport *transport, uint64_t token, const char *
 
 /* --- sending and closing ---------------------------------------------------------------------------------------- */
 
+/*
+ * Whether it may go out. What became too long, with the cluster or with what its programs do, costs the one session that it
+ * was for; what the protocol does not have is our own mistake.
+ */
+static bool may_send(struct transport *transport, uint32_t slot, const struct msg *msg)
+{
+	const char *why = "";
+	char text[LINE_BYTES];
+	int result = wire_check(msg, &why);
+
+	if (result == 0)
+		return true;
+	say(transport, LOG_LEVEL_ERROR, "this must not be sent to %s (%s): %s", peer_name(transport->slots[slot]), why,
+	    msg_print(msg, text, sizeof(text)));
+	CHECK(result == -EMSGSIZE);
+	transport_close(transport, slot, "what it must be told next is too long");
+	return false;
+}
+
 void transport_send(struct transport *transport, uint32_t slot, const struct msg *msg)
 {
 	struct peer *peer = transport->slots[slot];
-	const char *why = "";
-	char text[LINE_BYTES];
-	int result;
 
-	if (!peer)
+	if (!peer || !may_send(transport, slot, msg))
 		return;
-	result = wire_check(msg, &why);
-	if (result < 0)
-		say(transport, LOG_LEVEL_ERROR, "this must not be sent (%s): %s", why, msg_print(msg, text, sizeof(text)));
-	CHECK(result == 0);
-	transport->unflushed |= UINT64_C(1) << slot;
+	if (!transport->is_unflushed[slot])
+		transport->unflushed[transport->unflushed_count++] = slot;
+	transport->is_unflushed[slot] = true;
 	peer_send(peer, msg);
 }
 
+/* A peer that ends in its flush raises an event, and what follows may say more, or flush: the rest stays listed. */
 void transport_flush(struct transport *transport)
 {
-	uint64_t unflushed = transport->unflushed;
+	uint32_t slot;
 
 	if (transport->batches > 0)
 		return;
-	transport->unflushed = 0;
-	for (uint32_t slot = SLOT_SELF + 1; unflushed >> slot; slot++) {
-		if ((unflushed >> slot & 1) && transport->slots[slot])
+	while (transport->unflushed_count > 0) {
+		slot = transport->unflushed[--transport->unflushed_count];
+		transport->is_unflushed[slot] = false;
+		if (transport->slots[slot])
 			peer_flush(transport->slots[slot]);
 	}
 }

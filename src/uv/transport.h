@@ -58,7 +58,7 @@ void transport_start(struct transport *transport, struct run *run);
 /*
  * Queues a message; its payload is copied or sent before it returns. Nothing is promised to be sent before
  * transport_flush(). A slot that is free is ignored: its EV_DISCONNECTED is on the way. A peer that takes nothing for
- * PEER_QUEUE_BYTES_MAX is cut off.
+ * PEER_QUEUE_BYTES_MAX is cut off; and a message over a limit of the protocol is not sent, but ends the session.
  */
 void transport_send(struct transport *transport, uint32_t slot, const struct msg *msg);
 

@@ -9,7 +9,6 @@
 #include <stddef.h>
 #include <string.h>
 
-#define ERRNO_MAX 4095
 #define MODE_BITS (07777u | OBJECT_OWNED)
 #define OBJECT_PAGES_MAX (OBJECT_BYTES_MAX / PAGE_BYTES)
 
@@ -17,42 +16,55 @@
 enum payload_rule { RULE_NONE, RULE_ANY, RULE_HELLO, RULE_WELCOME, RULE_LINE, RULE_NAME, RULE_TWO_NAMES, RULE_TEXT,
 	RULE_PUT, RULE_GRANT };
 
+/* What a type says of other fields. */
+enum {
+	OF_OBJECT = 1 << 0,  /* obj is not 0 */
+	OF_PAGES = 1 << 1,   /* count is not 0 */
+	OR_NO_SEG = 1 << 2   /* seg may be SEG_NONE */
+};
+
 struct type_rule {
 	enum payload_rule payload;
-	bool about_object; /* obj must not be 0 */
+	unsigned fields;
 };
 
 static const struct type_rule rules[MSG_TYPES] = {
-	[MSG_HELLO] = { RULE_HELLO, false },
-	[MSG_WELCOME] = { RULE_WELCOME, false },
-	[MSG_REFUSED] = { RULE_LINE, false },
-	[MSG_INSERT] = { RULE_NAME, true },
-	[MSG_LOOKUP] = { RULE_NAME, false },
-	[MSG_REMOVE] = { RULE_NAME, false },
-	[MSG_RENAME] = { RULE_TWO_NAMES, false },
-	[MSG_GETATTR] = { RULE_NONE, true },
-	[MSG_SETATTR] = { RULE_NONE, true },
-	[MSG_STATUS] = { RULE_NONE, true },
-	[MSG_CONTROL] = { RULE_TEXT, true },
-	[MSG_OPEN] = { RULE_NONE, true },
-	[MSG_OWN] = { RULE_NONE, true },
-	[MSG_POST] = { RULE_NONE, true },
-	[MSG_SETSIZE] = { RULE_NONE, true },
-	[MSG_SYNC] = { RULE_NONE, true },
-	[MSG_REPLY] = { RULE_ANY, false },
-	[MSG_CLOSE] = { RULE_NONE, true },
-	[MSG_DISOWN] = { RULE_NONE, true },
-	[MSG_DOWNGRADE] = { RULE_NONE, true },
-	[MSG_PUT] = { RULE_PUT, true },
-	[MSG_LINK] = { RULE_NONE, true },
-	[MSG_GONE] = { RULE_NONE, true },
-	[MSG_GET] = { RULE_NONE, true },
-	[MSG_GRANT] = { RULE_GRANT, true },
-	[MSG_RECALL] = { RULE_NONE, true },
-	[MSG_RECALLED] = { RULE_NONE, true },
-	[MSG_SIZE] = { RULE_NONE, true },
-	[MSG_SIZED] = { RULE_NONE, true },
-	[MSG_SIGNAL] = { RULE_NONE, true },
+	[MSG_HELLO] = { RULE_HELLO, 0 },
+	[MSG_WELCOME] = { RULE_WELCOME, 0 },
+	[MSG_REFUSED] = { RULE_LINE, 0 },
+	[MSG_INSERT] = { RULE_NAME, OF_OBJECT },
+	[MSG_LOOKUP] = { RULE_NAME, 0 },
+	[MSG_REMOVE] = { RULE_NAME, 0 },
+	[MSG_RENAME] = { RULE_TWO_NAMES, 0 },
+	[MSG_CREATE] = { RULE_NONE, 0 },
+	[MSG_GETATTR] = { RULE_NONE, OF_OBJECT },
+	[MSG_SETATTR] = { RULE_NONE, OF_OBJECT | OR_NO_SEG },
+	[MSG_STATUS] = { RULE_NONE, OF_OBJECT },
+	[MSG_CONTROL] = { RULE_TEXT, OF_OBJECT },
+	[MSG_OPEN] = { RULE_NONE, OF_OBJECT | OR_NO_SEG },
+	[MSG_OWN] = { RULE_NONE, OF_OBJECT },
+	[MSG_POST] = { RULE_NONE, OF_OBJECT },
+	[MSG_SYNC] = { RULE_NONE, OF_OBJECT },
+	[MSG_REPLY] = { RULE_ANY, 0 },
+	[MSG_CLOSE] = { RULE_NONE, OF_OBJECT },
+	[MSG_DISOWN] = { RULE_NONE, OF_OBJECT },
+	[MSG_DOWNGRADE] = { RULE_NONE, OF_OBJECT },
+	[MSG_PUT] = { RULE_PUT, OF_OBJECT },
+	[MSG_LINK] = { RULE_NONE, OF_OBJECT },
+	[MSG_GONE] = { RULE_NONE, OF_OBJECT },
+	[MSG_GET] = { RULE_NONE, OF_OBJECT | OF_PAGES },
+	[MSG_GRANT] = { RULE_GRANT, OF_OBJECT | OF_PAGES },
+	[MSG_RECALL] = { RULE_NONE, OF_OBJECT | OF_PAGES },
+	[MSG_RECALLED] = { RULE_NONE, OF_OBJECT | OF_PAGES },
+	[MSG_SIZE] = { RULE_NONE, OF_OBJECT },
+	[MSG_SIZED] = { RULE_NONE, OF_OBJECT },
+	[MSG_ATTR_RECALL] = { RULE_NONE, OF_OBJECT },
+	[MSG_ATTR_RECALLED] = { RULE_NONE, OF_OBJECT },
+	[MSG_REAP] = { RULE_NONE, OF_OBJECT },
+	[MSG_NAME_RECALL] = { RULE_NAME, 0 },
+	[MSG_NAME_RECALLED] = { RULE_NAME, 0 },
+	[MSG_NAME] = { RULE_NAME, 0 },
+	[MSG_SIGNAL] = { RULE_NONE, OF_OBJECT },
 };
 
 static int refuse(const char **why, int error, const char *reason)
@@ -91,15 +103,25 @@ static int check_fields(const struct msg *msg, const char **why)
 	return 0;
 }
 
+static bool needs_segment(const struct msg *msg)
+{
+	return msg->type == MSG_OPEN ? msg->mode != PAGE_INVALID : (msg->flags & SETATTR_SIZE) != 0;
+}
+
 /* What some types need besides. */
 static int check_type(const struct msg *msg, const char **why)
 {
+	unsigned fields;
+
 	if (!msg_type_on_wire(msg->type))
 		return refuse(why, -EOPNOTSUPP, "unknown type");
-	if (rules[msg->type].about_object && msg->obj == 0)
+	fields = rules[msg->type].fields;
+	if ((fields & OF_OBJECT) && msg->obj == 0)
 		return refuse(why, -EBADMSG, "no object");
-	if ((msg->type == MSG_GET || msg->type == MSG_GRANT) && msg->count == 0)
+	if ((fields & OF_PAGES) && msg->count == 0)
 		return refuse(why, -EBADMSG, "no pages");
+	if (msg->seg == SEG_NONE && (!(fields & OR_NO_SEG) || needs_segment(msg)))
+		return refuse(why, -EBADMSG, "no segment");
 	if (msg->type == MSG_GET && msg->mode == PAGE_INVALID)
 		return refuse(why, -EBADMSG, "no mode asked for");
 	if (msg->type == MSG_SIGNAL && msg->number == 0)

@@ -26,6 +26,9 @@ static void check_message(const struct msg *msg, const uint8_t *came_from)
 	CHECK(wire_check(msg, &why) == 0);
 	CHECK(msg_type_on_wire(msg->type) && msg->count <= MSG_PAGES_MAX && msg->mode <= PAGE_EXCLUSIVE);
 	CHECK(msg->payload.length_bytes <= MSG_PAYLOAD_BYTES);
+	CHECK(msg->error <= 0 && msg->error >= -ERRNO_MAX);
+	CHECK(msg->seg != SEG_NONE || msg->type == MSG_OPEN || msg->type == MSG_SETATTR);
+	CHECK(msg->count > 0 || (msg->type != MSG_RECALL && msg->type != MSG_RECALLED));
 	CHECK((msg->payload.kind == PAYLOAD_BYTES) == (msg->payload.length_bytes > 0));
 	wire_encode(msg, header);
 	CHECK(memcmp(header, came_from, sizeof(header)) == 0);
@@ -98,8 +101,8 @@ static uint64_t below(uint64_t limit)
 /* A number near a limit, or any. */
 static uint64_t number(void)
 {
-	static const uint64_t edges[] = { 0, 1, 2, 31, 32, 33, 4095, 4096, 65535, 65536, UINT32_MAX, OBJECT_BYTES_MAX,
-		OBJECT_BYTES_MAX / PAGE_BYTES, UINT64_MAX };
+	static const uint64_t edges[] = { 0, 1, 2, 31, 32, 33, ERRNO_MAX, 4095, 4096, 65535, 65536, UINT32_MAX,
+		OBJECT_BYTES_MAX, OBJECT_BYTES_MAX / PAGE_BYTES, UINT64_MAX };
 
 	return below(8) ? edges[below(sizeof(edges) / sizeof(edges[0]))] + below(3) - 1 : next_random();
 }
@@ -118,6 +121,8 @@ static size_t append_message(uint8_t *to)
 		.page = below(100),
 		.offset = (uint32_t)below(100),
 		.flags = below(4) ? 0 : (uint32_t)below(MSG_FLAGS + 2),
+		.seg = below(8) ? SEG_MEMORY : SEG_NONE,
+		.error = below(4) ? 0 : -(int32_t)below(ERRNO_MAX + 2),
 		.attr.mode = below(2) ? OBJECT_OWNED : 0,
 	};
 

@@ -24,6 +24,7 @@ struct object *checker_object(struct sim *sim, uint64_t id)
 	object->index = index;
 	object->next = sim->objects;
 	sim->objects = object;
+	checker_attrs_init(sim, object);
 	for (unsigned p = 0; p < OBJECT_PAGES; p++)
 		for (unsigned w = 0; w < PAGE_WORDS; w++)
 			object->words[p][w].value_count = 1; /* zero */
@@ -43,12 +44,15 @@ uint64_t checker_value(struct object *object, unsigned page, unsigned word)
 	return word_tag(page, word) | ++object->words[page][word].issued;
 }
 
-static bool ever_had(const struct object *object, unsigned page, unsigned word, uint64_t value)
+static bool ever_had(const struct object *object, unsigned page, unsigned index, uint64_t value)
 {
-	if (word == WORD_COUNTER && value <= object->adds[page])
+	const struct word *word = &object->words[page][index];
+
+	if (index == WORD_COUNTER && value <= object->adds[page])
 		return true;
-	return !value ||
-	       (value > word_tag(page, word) && value <= (word_tag(page, word) | object->words[page][word].issued));
+	if (word->bytes && (value <= 0xff || value >> 32 == word_tag(page, index) >> 32))
+		return true;
+	return !value || (value > word_tag(page, index) && value <= (word_tag(page, index) | word->issued));
 }
 
 /* --- one word ------------------------------------------------------------------------------------------------------- */
@@ -64,13 +68,20 @@ static void word_add(struct word *word, uint64_t value)
 		word->values[word->value_count++] = value;
 }
 
+static void word_overlap(struct word *word)
+{
+	for (unsigned i = 0; i < word->pending_count; i++) {
+		word->pending[i].overlapped = true;
+		word->loose |= word->pending[i].part;
+	}
+}
+
 static void word_set(struct word *word, uint64_t value)
 {
 	word->values[0] = value;
 	word->value_count = 1;
 	word->any = false;
-	for (unsigned i = 0; i < word->pending_count; i++)
-		word->pending[i].overlapped = true;
+	word_overlap(word);
 }
 
 static void word_ghost(struct word *word, uint64_t value)
@@ -84,20 +95,36 @@ static void word_ghost(struct word *word, uint64_t value)
 		word->ghosts[word->ghost_count++] = value;
 }
 
-static bool word_allows(const struct object *object, unsigned page, unsigned index, uint64_t value)
+/*
+ * Bytes come no later than the size that needs them: where this write(2) has made the file long enough for the word, the
+ * old value is no more. `covered`: the loading kernel believes that the file is so long.
+ */
+static bool old_is_gone(const struct object *object, const struct word_write *write, bool covered)
+{
+	if (!write->fresh || write->overlapped || write->changes != object->attrs.size_changes)
+		return false;
+	return covered || (write->slot >= 0 && object->attrs.seen & 1u << write->slot);
+}
+
+static bool word_allows(const struct object *object, unsigned page, unsigned index, uint64_t value, uint64_t mask,
+                        bool covered)
 {
 	const struct word *word = &object->words[page][index];
+	bool old = true;
 
-	for (unsigned i = 0; i < word->value_count; i++)
-		if (word->values[i] == value)
+	for (unsigned i = 0; i < word->pending_count; i++) {
+		if ((word->pending[i].value & mask) == value)
 			return true;
-	for (unsigned i = 0; i < word->pending_count; i++)
-		if (word->pending[i].value == value)
+		old &= !old_is_gone(object, &word->pending[i], covered);
+	}
+	for (unsigned i = 0; i < word->value_count && old; i++)
+		if ((word->values[i] & mask) == value)
 			return true;
 	for (unsigned i = 0; i < word->ghost_count; i++)
-		if (word->ghosts[i] == value)
+		if ((word->ghosts[i] & mask) == value)
 			return true;
-	return (word->loose || word->any || object->clears) && ever_had(object, page, index, value);
+	return (word->loose || word->any || object->clears) &&
+	       (mask != UINT64_MAX || ever_had(object, page, index, value));
 }
 
 static char *word_print(const struct word *word, char *buffer, size_t bytes)
@@ -115,26 +142,68 @@ static char *word_print(const struct word *word, char *buffer, size_t bytes)
 	return buffer;
 }
 
-/*
- * A page's tail past the end of the file is memory, but not of the file; what is stored there and then becomes part of
- * the file by growth is not defined, as for any file. The kernel may learn late that the end moved.
- */
-static bool past_end(const struct inode *inode, unsigned page, unsigned word)
+static uint64_t word_at(unsigned page, unsigned word)
 {
-	uint64_t at = page * (uint64_t)PAGE_BYTES + word * BLOCK_BYTES, size;
+	return page * (uint64_t)PAGE_BYTES + word * BLOCK_BYTES;
+}
 
-	return at >= inode->size_bytes ||
-	       (core_open_size(run_core(inode->node->run), inode->object->id, &size) && at >= size);
+/*
+ * Where the file ends, for an access at this moment: where the kernel believes, but not behind the size that the home has
+ * ordered, because the kernel may be cut a moment later, and not before what growth has surely reached. A page's tail past
+ * the end is memory, but not of the file; what is stored there and then becomes part of the file by growth is not defined,
+ * as for any file.
+ */
+static uint64_t end_of(const struct inode *inode)
+{
+	const struct object *object = inode->object;
+	uint64_t end = inode->size_bytes, low = reg_low(&object->attrs.bounds), ordered;
+
+	if (core_open_size(run_core(inode->node->run), object->id, SEG_MEMORY, &ordered) && ordered < end)
+		end = ordered;
+	if (inode->node->sim->any_fault || kernel_resizing(inode) || object->owning.revoke_begun ||
+	    object->owning.own_begun)
+		return end;
+	return end < low ? low : end;
+}
+
+/*
+ * Of several truncates under way at once the one that is answered first returns while the kernels that sit in the others
+ * have not cut yet: a kernel gives up its dirty pages only after its own answer.
+ */
+static bool not_cut_yet(const struct inode *inode, uint64_t at)
+{
+	const struct size_mark *mark = inode->truncating ? inode->truncate_mark : NULL;
+
+	while (mark && mark->cut > at)
+		mark = mark->next;
+	return mark != NULL;
 }
 
 /* --- loads and stores ----------------------------------------------------------------------------------------------- */
+
+/* What a load has seen is the value from now on, also of a write(2) by another node that has not returned. */
+static void load_settles(const struct inode *inode, struct word *word, uint64_t value)
+{
+	const struct word_write *write = &word->pending[0];
+	bool seen = word->pending_count == 1 && write->value == value && write->node && write->node != inode->node &&
+	            !write->overlapped;
+
+	if (word->pending_count && !seen)
+		return;
+	word->values[0] = value;
+	word->value_count = 1;
+	word->any = false;
+}
 
 void checker_load(struct inode *inode, unsigned page, unsigned index, uint64_t value, const char *how)
 {
 	struct sim *sim = inode->node->sim;
 	struct object *object = inode->object;
 	struct word *word = &object->words[page][index];
-	bool exempt = kernel_page_exempt(inode, &inode->pages[page]) || past_end(inode, page, index);
+	uint64_t at = word_at(page, index), end = end_of(inode);
+	uint64_t mask = at + WORD_BYTES <= end ? UINT64_MAX : UINT64_C(0xff);
+	bool exempt = kernel_page_exempt(inode, &inode->pages[page]) || at >= end || not_cut_yet(inode, at);
+	bool covered = !kernel_resizing(inode) && at < inode->size_bytes && !sim->any_fault;
 	char expected[256];
 
 	sim->stats.loads++;
@@ -144,24 +213,22 @@ void checker_load(struct inode *inode, unsigned page, unsigned index, uint64_t v
 		return;
 	if (object->owning.revoke_done)
 		sim_fail(sim, "%s: %s of o%u page %u, which was revoked", inode->node->name, how, object->index, page);
-	if (!word_allows(object, page, index, value)) {
+	if (!word_allows(object, page, index, value & mask, mask, covered)) {
 		sim_fail(sim, "%s: %s of o%u page %u word %u gives %llx, but it is%s", inode->node->name, how,
 		         object->index, page, index, (unsigned long long)value,
 		         word_print(word, expected, sizeof(expected)));
 		return;
 	}
-	if (!word->pending_count && !object->clears) {
-		word->values[0] = value;
-		word->value_count = 1;
-		word->any = false;
-	}
+	if (!object->clears && mask == UINT64_MAX)
+		load_settles(inode, word, value);
 }
 
 void checker_store(struct inode *inode, unsigned page, unsigned index, uint64_t value)
 {
 	struct sim *sim = inode->node->sim;
 	struct word *word = &inode->object->words[page][index];
-	bool behind = past_end(inode, page, index);
+	uint64_t at = word_at(page, index);
+	bool behind = at + WORD_BYTES > end_of(inode) || not_cut_yet(inode, at);
 	bool exempt = behind || kernel_page_exempt(inode, &inode->pages[page]);
 
 	sim->stats.stores++;
@@ -175,27 +242,26 @@ void checker_store(struct inode *inode, unsigned page, unsigned index, uint64_t 
 	word->tainted = true;
 	word->loose |= behind;
 	word_ghost(word, value);
-	for (unsigned i = 0; i < word->pending_count; i++)
-		word->pending[i].overlapped = true;
+	word_overlap(word);
 }
 
-void checker_write_begin(struct object *object, unsigned page, unsigned index, uint64_t value)
-{
-	struct word *word = &object->words[page][index];
+/* --- write(2) and truncate ------------------------------------------------------------------------------------------ */
 
+static void word_begin(struct word *word, const struct word_write *write)
+{
 	word->tainted = true;
-	for (unsigned i = 0; i < word->pending_count; i++)
-		word->pending[i].overlapped = true;
+	word_overlap(word);
 	if (word->pending_count == WORD_VALUES) {
 		word->loose = true;
 		return;
 	}
-	word->pending[word->pending_count++] = (struct word_write){.value = value, .overlapped = word->pending_count};
+	word->pending[word->pending_count] = *write;
+	word->pending[word->pending_count].overlapped = word->pending_count;
+	word->pending_count++;
 }
 
-void checker_write_end(struct object *object, unsigned page, unsigned index, uint64_t value, bool done)
+static void word_end(struct word *word, uint64_t value, bool done)
 {
-	struct word *word = &object->words[page][index];
 	bool overlapped = true;
 	unsigned i = 0;
 
@@ -205,50 +271,95 @@ void checker_write_end(struct object *object, unsigned page, unsigned index, uin
 		overlapped = word->pending[i].overlapped;
 		word->pending[i] = word->pending[--word->pending_count];
 	}
-	if (!done) {
+	if (!done)
 		word_ghost(word, value);
-		return;
-	}
-	if (overlapped) {
+	else if (overlapped)
 		word_add(word, value);
+	else
+		word_set(word, value);
+}
+
+/* The word's value when only its first byte changes, or stays: known if the word is. */
+static uint64_t part_of(struct word *word, uint64_t keep, uint64_t set)
+{
+	word->bytes = true;
+	if (word->value_count != 1 || word->pending_count || word->ghost_count || word->any)
+		word->loose = true;
+	return (word->values[0] & keep) | set;
+}
+
+static void cut_begin(struct change *change)
+{
+	struct object *object = change->inode->object;
+
+	for (unsigned p = 0; p < OBJECT_PAGES; p++)
+		for (unsigned w = 0; w < PAGE_WORDS; w++) {
+			struct word_write write = {.slot = -1};
+
+			if (word_at(p, w) + WORD_BYTES <= change->from)
+				continue;
+			write.part = word_at(p, w) < change->from;
+			if (write.part)
+				write.value = change->values[0] = part_of(&object->words[p][w], 0xff, 0);
+			word_begin(&object->words[p][w], &write);
+		}
+}
+
+static void cut_end(struct change *change, bool done)
+{
+	struct object *object = change->inode->object;
+
+	for (unsigned p = 0; p < OBJECT_PAGES; p++)
+		for (unsigned w = 0; w < PAGE_WORDS; w++)
+			if (word_at(p, w) + WORD_BYTES > change->from)
+				word_end(&object->words[p][w], word_at(p, w) < change->from ? change->values[0] : 0, done);
+}
+
+void checker_words_begin(struct change *change, bool fresh)
+{
+	struct object *object = change->inode->object;
+	unsigned page = (unsigned)(change->from / PAGE_BYTES);
+	uint64_t end = change->from + change->bytes;
+
+	if (change->cuts) {
+		cut_begin(change);
 		return;
 	}
-	word_set(word, value);
-}
+	for (uint64_t at = change->from; at < end; at += BLOCK_BYTES) {
+		unsigned index = (unsigned)(at % PAGE_BYTES / BLOCK_BYTES);
+		struct word *word = &object->words[page][index];
+		struct word_write write = {.node = change->inode->node, .slot = change->size, .fresh = fresh};
 
-static bool past(unsigned page, unsigned word, uint64_t size)
-{
-	return page * (uint64_t)PAGE_BYTES + word * BLOCK_BYTES >= size;
-}
-
-void checker_truncate_begin(struct sim *sim, struct object *object, uint64_t size)
-{
-	sim->stats.truncates++;
-	if (object->low_known && size < object->low)
-		object->low = size;
-	for (unsigned p = 0; p < OBJECT_PAGES; p++)
-		for (unsigned w = 0; w < PAGE_WORDS; w++)
-			if (past(p, w, size))
-				checker_write_begin(object, p, w, 0);
-}
-
-void checker_truncate_end(struct object *object, uint64_t size, bool done)
-{
-	if (done && !object->low_known) {
-		object->low_known = true;
-		object->low = size;
+		write.changes = object->attrs.size_changes;
+		write.part = end - at < WORD_BYTES;
+		if (write.part)
+			change->values[index] = part_of(word, ~UINT64_C(0xff), change->values[index]);
+		write.value = change->values[index];
+		word_begin(word, &write);
 	}
-	for (unsigned p = 0; p < OBJECT_PAGES; p++)
-		for (unsigned w = 0; w < PAGE_WORDS; w++)
-			if (past(p, w, size))
-				checker_write_end(object, p, w, 0, done);
+}
+
+void checker_words_end(struct change *change, bool done)
+{
+	unsigned page = (unsigned)(change->from / PAGE_BYTES);
+
+	if (change->cuts) {
+		cut_end(change, done);
+		return;
+	}
+	for (uint64_t at = change->from; at < change->from + change->bytes; at += BLOCK_BYTES) {
+		unsigned index = (unsigned)(at % PAGE_BYTES / BLOCK_BYTES);
+
+		word_end(&change->inode->object->words[page][index], change->values[index], done);
+	}
 }
 
 void checker_loosen(struct object *object, unsigned page, uint64_t size)
 {
 	for (unsigned w = 0; w < PAGE_WORDS; w++)
-		if (past(page, w, size)) {
+		if (word_at(page, w) + WORD_BYTES > size) {
 			object->words[page][w].loose = true;
+			object->words[page][w].bytes = true;
 			object->words[page][w].tainted = true;
 		}
 }
@@ -299,6 +410,19 @@ void checker_link_lost(struct sim *sim, struct node *a, struct node *b)
 			set_any(object);
 		signals_link_lost(object, a, b);
 	}
+}
+
+void checker_node_died(struct sim *sim, const struct node *node)
+{
+	for (struct object *object = sim->objects; object; object = object->next) {
+		struct attrs *attrs = &object->attrs;
+		struct reg *regs[] = {&attrs->size, &attrs->bounds, &attrs->mode, &attrs->mtime};
+
+		for (unsigned i = 0; i < sizeof(regs) / sizeof(regs[0]); i++)
+			reg_node_died(regs[i], node);
+	}
+	for (unsigned i = 0; i < SIM_NAMES; i++)
+		reg_node_died(&sim->names[i], node);
 }
 
 bool checker_error_allowed(struct sim *sim, const struct object *object, int error)

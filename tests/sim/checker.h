@@ -1,27 +1,43 @@
 /*
  * checker.h: the oracle. A reference memory with, for each word, the values that a load may return now; who may cache a
- * page; what names may do.
+ * page; what sizes, modes, times and names may be.
+ *
+ *   checker.c       words, and who may cache their pages
+ *   checker_attr.c  sizes, modes, times: registers; SIGBUS and short reads
+ *   checker_name.c  names: registers too
+ *   register.[ch]   a linearizable register
  *
  * Virtual time orders all loads and stores of all simulated processors. A mapped store is one moment: from then on it
  * is the only value. A write(2) or truncate takes effect somewhere between its call and its return: until it returns,
  * both are allowed (this also covers what the kernel shows on its own node before the write has gone anywhere, see
- * DESIGN.md section 5). One that failed or was killed may take effect later, or never.
+ * DESIGN.md section 5), unless somebody has seen the new one. Bytes past the old end come no later than the size that
+ * says that they are there. One that failed or was killed may take effect later, or never.
  *
  * Exempt is what no protocol can help: accesses on a node whose session with the page's home is lost and whose kernel
- * has not been told yet, and a page that write(2) filled whole before it has returned.
+ * has not been told yet, and a page that write(2) filled whole before it has returned. While a truncate or an extending
+ * write(2) of its own is under way, a node's accesses may find the size from before it.
  */
 #ifndef NETMEM_SIM_CHECKER_H
 #define NETMEM_SIM_CHECKER_H
 
+#include "register.h"
 #include "signals.h"
 #include "sim.h"
 
 #define WORD_VALUES 6
 #define WORD_GHOSTS 4
+#define WORD_BYTES 5u /* of a word, those that are ever used: the others are 0 */
+
+struct inode;
 
 struct word_write {
 	uint64_t value;
-	bool overlapped; /* by another store while it was under way */
+	const struct node *node; /* of a write(2) */
+	int slot;                /* of its growth, in attrs.size */
+	uint32_t changes;        /* of the size, when it began */
+	bool fresh;              /* nothing can have been there before: it brings the size that it needs */
+	bool part;               /* the rest of the word stays as it is */
+	bool overlapped;         /* by another store while it was under way */
 };
 
 struct word {
@@ -32,7 +48,25 @@ struct word {
 	uint8_t value_count, pending_count, ghost_count;
 	bool any;     /* any value it ever had: the page was lost, and then cleared */
 	bool loose;   /* too much went on at once: any value it ever had, for ever */
+	bool bytes;   /* its first byte was written alone */
 	bool tainted; /* not only mapped stores, so that counters need not add up */
+};
+
+/* What the size could be, from some moment to the next one. */
+struct size_mark {
+	struct size_mark *next;
+	uint64_t low, high; /* growth counts from when its call has returned, a cut from when it began */
+	uint64_t cut;       /* the lowest that a truncate under way makes it */
+};
+
+struct attrs {
+	struct reg size, mode, mtime;
+	struct reg bounds;       /* the size, but for what reads have seen */
+	struct size_mark *mark;  /* the latest */
+	uint32_t size_changes;   /* begun up to now */
+	uint32_t seen;           /* slots of `size`: growth that somebody has seen */
+	uint32_t write_opens;    /* begun up to now */
+	unsigned writing;        /* handles, or opens under way */
 };
 
 struct object {
@@ -42,8 +76,7 @@ struct object {
 	unsigned index; /* for the trace */
 	struct word words[OBJECT_PAGES][PAGE_WORDS];
 	uint64_t adds[OBJECT_PAGES];
-	uint64_t low;    /* no size change went below this, in bytes, since it was made: no SIGBUS there */
-	bool low_known;
+	struct attrs attrs;
 	unsigned clears; /* under way */
 	bool reverts;    /* its home's copies count when others are lost */
 	bool may_lose;   /* a session with its home was lost, so that pages may be */
@@ -51,24 +84,23 @@ struct object {
 	struct owning owning;
 };
 
-struct inode;
+/* What a node's programs were told of a size. */
+struct told {
+	uint64_t bytes;
+	const struct size_mark *mark; /* from when the question was asked */
+};
 
 struct object *checker_object(struct sim *sim, uint64_t id);
+/* checker_attr.c, for checker.c: an object that was just made. */
+void checker_attrs_init(struct sim *sim, struct object *object);
+
+/* --- words --- */
 
 /* A new value for a plain word, different from all others. */
 uint64_t checker_value(struct object *object, unsigned page, unsigned word);
 
 void checker_load(struct inode *inode, unsigned page, unsigned word, uint64_t value, const char *how);
 void checker_store(struct inode *inode, unsigned page, unsigned word, uint64_t value);
-
-/* write(2) and truncate: begin, and how it ended. */
-void checker_write_begin(struct object *object, unsigned page, unsigned word, uint64_t value);
-void checker_write_end(struct object *object, unsigned page, unsigned word, uint64_t value, bool done);
-void checker_truncate_begin(struct sim *sim, struct object *object, uint64_t size);
-void checker_truncate_end(struct object *object, uint64_t size, bool done);
-
-/* From now on nothing is known of what lies past `size` in the page. */
-void checker_loosen(struct object *object, unsigned page, uint64_t size);
 
 /* echo clear > control */
 void checker_clear_begin(struct object *object);
@@ -82,8 +114,94 @@ void checker_revert_end(struct object *object);
 void checker_page(struct inode *inode, unsigned page);
 void checker_inode(struct inode *inode);
 
+/* --- changes: write(2) and SETATTR --- */
+
+struct change {
+	struct inode *inode;
+	int size, bounds, mode, mtime; /* slots */
+	bool writes, cuts;
+	bool inside; /* a write(2) that its kernel takes for one that does not extend */
+	uint64_t from, bytes;          /* cuts: from */
+	uint64_t values[PAGE_WORDS];   /* writes: by word of the page; cuts: of the word that the end lies in */
+};
+
+/* A write(2) to one page begins; fills in the words that it is to write. */
+void checker_write_begin(struct change *change, struct inode *inode, uint64_t from, uint64_t bytes, uint64_t *words);
+void checker_setattr_begin(struct change *change, struct inode *inode, const struct msg *msg);
+void checker_change_end(struct change *change, int error);
+
+/* checker.c, for checker_attr.c: the words of a change. */
+void checker_words_begin(struct change *change, bool fresh);
+void checker_words_end(struct change *change, bool done);
+
+/* From now on nothing is known of what lies past `size` in the page. */
+void checker_loosen(struct object *object, unsigned page, uint64_t size);
+
+/* --- what programs see of attributes --- */
+
+struct look {
+	struct inode *inode;
+	int size, mode, mtime;
+	uint32_t generation, resizes, write_opens;
+	bool linked, resizing, writing;
+	const struct size_mark *mark;
+};
+
+void checker_look_begin(struct look *look, struct inode *inode);
+/* told: a program has got the answer, not only the kernel. */
+void checker_look_end(struct look *look, int error, const struct object_attr *attr, bool told);
+/* The attributes of the object's directory: no size. */
+void checker_look_object_end(struct look *look, int error, const struct object_attr *attr);
+
+/* open and close of a segment. */
+void checker_open_begin(struct inode *inode, bool writable);
+void checker_open_end(struct inode *inode, bool writable);
+
+struct access {
+	const struct inode *inode;
+	const struct size_mark *mark;
+	uint32_t resizes;
+	bool resizing;
+	bool behind; /* the kernel, of a smaller size */
+};
+
+void checker_access_begin(struct access *access, const struct inode *inode);
+/* Whether the byte `at` may have been past the end for an access that began then. */
+bool checker_may_lack(const struct access *access, uint64_t at);
+/* Whether it may have been there. */
+bool checker_may_have(const struct access *access, uint64_t at);
+
+/* --- names --- */
+
+struct name_look {
+	struct node *node;
+	struct reg *reg; /* NULL: not checked */
+	int slot;
+	uint32_t generation;
+	bool linked;
+};
+
+void checker_names_init(struct sim *sim);
+/* A look-up, or a place in a list: error -ENOENT is absence. */
+void checker_name_begin(struct name_look *look, struct node *node, enum name_dir dir, const char *name);
+void checker_name_end(struct name_look *look, int error, uint64_t obj);
+
+struct name_change {
+	struct reg *from, *to;
+	int from_slot, to_slot;
+};
+
+/* Of REQ_MKDIR, REQ_REMOVE, REQ_RENAME on the names with these numbers. */
+void checker_name_change_begin(struct name_change *change, struct node *node, const struct msg *msg, unsigned name,
+                               unsigned to);
+void checker_name_change_end(struct name_change *change, struct node *node, const struct msg *msg, int error,
+                             uint64_t obj);
+
+/* --- faults, and the end --- */
+
 /* A session between two nodes is lost: what one held exclusive of the other's may be. */
 void checker_link_lost(struct sim *sim, struct node *a, struct node *b);
+void checker_node_died(struct sim *sim, const struct node *node);
 
 /* Whether an error may come back from a request about this object now. */
 bool checker_error_allowed(struct sim *sim, const struct object *object, int error);

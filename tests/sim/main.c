@@ -2,11 +2,14 @@
  * sim: runs seeds and says what failed.
  *
  *   sim [--seeds N] [--first S] [--nodes LOW-HIGH] [--jobs N] [--faults MASK] [--kernel old|new] [--barrier read|fallocate]
- *       [--break early-grant|no-open-flush|recall-waits|no-coherence] [--expect-failure] [--trace]
+ *       [--break HOW] [--storm] [--expect-failure] [--trace]
+ *
+ * HOW is one of the ways in which the core can be broken on purpose (core.h, BREAK_*), in words: early-grant, ...
  *
  * Seeds are divided among processes. A failing seed is printed with its reason and how to replay it; the exit status is
  * then 1. With --expect-failure it is the other way round: the run stops at the first failing seed, which is success.
- * --trace prints everything that happens in the one seed --first.
+ * --storm makes sizes change all the time in each seed, as they do in some anyhow. --trace prints everything that happens
+ * in the one seed --first.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -167,14 +170,17 @@ static void summary(const struct arguments *arguments, const struct shared *shar
 		stats_add(&sum, &shared->stats[job]);
 	printf("sim: %llu seeds in %.1f s (%.0f a second), %llu failed; %llu operations, %llu loads, %llu stores, "
 	       "%llu atomic adds, %llu write(2), %llu truncates, %llu litmus rounds, %llu faults, %llu kills, "
-	       "%llu clears, %llu late cuts, %llu signals, %llu times no memory, %llu messages, %llu steps; longest wait %.1f ms\n",
+	       "%llu clears, %llu growing write(2), %llu stats, %llu signals, %llu times no memory, %llu messages, %llu steps; "
+	       "%llu late cuts, %llu accesses behind the end, %llu times unsettled; longest wait %.1f ms\n",
 	       (unsigned long long)shared->done, took_s, (double)shared->done / took_s, (unsigned long long)failures,
 	       (unsigned long long)sum.operations, (unsigned long long)sum.loads, (unsigned long long)sum.stores,
 	       (unsigned long long)sum.adds, (unsigned long long)sum.writes, (unsigned long long)sum.truncates,
 	       (unsigned long long)sum.litmus, (unsigned long long)sum.faults, (unsigned long long)sum.killed,
-	       (unsigned long long)sum.lost, (unsigned long long)sum.late_cuts,
-	       (unsigned long long)sum.signals, (unsigned long long)sum.full, (unsigned long long)sum.messages, (unsigned long long)sum.steps,
-	       (double)sum.max_wait_ns / 1e6);
+	       (unsigned long long)sum.lost, (unsigned long long)sum.grows, (unsigned long long)sum.looks,
+	       (unsigned long long)sum.signals, (unsigned long long)sum.full, (unsigned long long)sum.messages,
+	       (unsigned long long)sum.steps,
+	       (unsigned long long)sum.late_cuts, (unsigned long long)sum.behind,
+	       (unsigned long long)sum.unsettled, (double)sum.max_wait_ns / 1e6);
 }
 
 static int run_all(const struct arguments *arguments)
@@ -224,7 +230,9 @@ static int run_one(const struct arguments *arguments)
 
 static unsigned breakage(const char *name)
 {
-	static const char *const names[] = {"early-grant", "no-open-flush", "recall-waits", "no-coherence"};
+	static const char *const names[] = {"early-grant",  "no-open-flush",     "recall-waits",   "no-coherence",
+	                                    "open-unshown", "size-early",        "grower-untold",  "show-unchecked",
+	                                    "setattr-unsettled", "attr-kept",    "name-kept"};
 
 	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (!strcmp(names[i], name))
@@ -237,7 +245,7 @@ static void usage(void)
 {
 	fprintf(stderr,
 	        "usage: sim [--seeds N] [--first S] [--nodes LOW-HIGH] [--jobs N] [--faults MASK] [--kernel old|new]\n"
-	        "           [--barrier read|fallocate] [--break HOW] [--expect-failure] [--trace]\n");
+	        "           [--barrier read|fallocate] [--break HOW] [--storm] [--expect-failure] [--trace]\n");
 	exit(2);
 }
 
@@ -247,6 +255,7 @@ static void parse(struct arguments *arguments, int argc, char **argv)
 	                                        {"nodes", 1, NULL, 'n'},   {"jobs", 1, NULL, 'j'},
 	                                        {"faults", 1, NULL, 'F'},  {"kernel", 1, NULL, 'k'},
 	                                        {"barrier", 1, NULL, 'B'}, {"break", 1, NULL, 'b'},
+	                                        {"storm", 0, NULL, 'S'},
 	                                        {"trace", 0, NULL, 't'},   {"expect-failure", 0, NULL, 'e'},
 	                                        {NULL, 0, NULL, 0}};
 	struct options *o = &arguments->options;
@@ -282,6 +291,9 @@ static void parse(struct arguments *arguments, int argc, char **argv)
 			break;
 		case 'b':
 			o->breakage |= breakage(optarg);
+			break;
+		case 'S':
+			o->storm = true;
 			break;
 		case 't':
 			o->trace = true;

@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "checker.h"
 #include "node.h"
+#include "wire/wire_check.h"
 
 static struct side *other(struct side *side)
 {
@@ -17,8 +18,8 @@ static void link_changed(struct sim *sim, const struct node *a, const struct nod
 {
 	sim->link_generation[a->index][b->index]++;
 	sim->link_generation[b->index][a->index]++;
-	sim->links_up[a->index][b->index] += up;
-	sim->links_up[b->index][a->index] += up;
+	sim->links_up[a->index][b->index] = (uint8_t)(sim->links_up[a->index][b->index] + up);
+	sim->links_up[b->index][a->index] = (uint8_t)(sim->links_up[b->index][a->index] + up);
 }
 
 /* The first side that sees the end of the connection: from now on the two nodes may act on it. */
@@ -167,9 +168,14 @@ void net_send(struct node *node, uint32_t slot, const struct msg *msg)
 	struct side *side = slot < NODES_MAX ? node->slots[slot] : NULL;
 	struct packet *packet;
 	struct side *to;
+	const char *why;
+	char line[512];
 
 	if (!side || !side->open || side->closed)
 		return; /* the core has not been told yet, or it just closed it */
+	if (wire_check(msg, &why))
+		sim_fail(node->sim, "%s sends what no peer takes, %s: %s", node->name, why,
+		         msg_print(msg, line, sizeof(line)));
 	to = other(side);
 	if (to->ended || !node_alive(to->node))
 		return;

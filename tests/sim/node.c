@@ -44,19 +44,22 @@ static void driver_reply(void *context, uint64_t token, const struct msg *msg)
 	kernel_answer(request, msg);
 }
 
+/* What a notifier thread of the daemon has to do: an invalidation, or a show. */
 struct notification {
 	struct node *node;
 	struct inode *inode;
 	uint64_t token;
 	unsigned first, last;
-	bool size_check;
+	bool shows;
+	struct show show;
+	uint64_t size_bytes; /* what was shown */
 };
 
 static void notified(void *context, uint64_t argument)
 {
 	struct notification *notification = context;
 	struct node *node = notification->node;
-	struct event event = {.type = EV_INVALIDATED, .token = notification->token};
+	struct event event = {.type = notification->shows ? EV_SHOWN : EV_INVALIDATED, .token = notification->token};
 
 	(void)argument;
 	if (!node_alive(node))
@@ -65,22 +68,46 @@ static void notified(void *context, uint64_t argument)
 		sched_at(&node->sim->sched, node->paused_until_ns, notified, notification, 0);
 		return;
 	}
-	sim_trace(node->sim, node, "   invalidated, token %llu", (unsigned long long)notification->token);
+	if (notification->shows) {
+		event.msg.size = notification->size_bytes;
+		sim_trace(node->sim, node, "   shown, token %llu: the kernel has %llu", (unsigned long long)event.token,
+		          (unsigned long long)event.msg.size);
+	} else {
+		sim_trace(node->sim, node, "   invalidated, token %llu", (unsigned long long)event.token);
+	}
 	node_event(node, &event);
+}
+
+static void notified_soon(struct notification *notification)
+{
+	struct sim *sim = notification->node->sim;
+
+	sched_at(&sim->sched, sim_now_ns(sim) + random_delay(&sim->sched, sim->plan.kernel_delay_ns), notified,
+	         notification, 0);
+}
+
+static void shown(void *context, uint64_t size_bytes)
+{
+	struct notification *notification = context;
+
+	notification->size_bytes = size_bytes;
+	notified_soon(notification);
 }
 
 static void notifier_run(void *argument)
 {
 	struct notification *notification = argument;
-	struct sim *sim = notification->node->sim;
 
+	if (notification->shows) {
+		kernel_show(notification->node, notification->token, &notification->show, shown, notification);
+		return;
+	}
 	if (notification->inode)
-		kernel_notify(notification->inode, notification->first, notification->last, notification->size_check);
-	sched_at(&sim->sched, sim_now_ns(sim) + random_delay(&sim->sched, sim->plan.kernel_delay_ns), notified,
-	         notification, 0);
+		kernel_notify(notification->inode, notification->first, notification->last);
+	notified_soon(notification);
 }
 
-static void driver_invalidate(void *context, uint64_t token, const struct msg *range, bool size_check)
+static void driver_invalidate(void *context, uint64_t token, const struct msg *range)
 {
 	struct node *node = context;
 	struct notification *notification = sched_alloc(&node->sim->sched, sizeof(*notification));
@@ -93,10 +120,22 @@ static void driver_invalidate(void *context, uint64_t token, const struct msg *r
 	                                      .inode = inode,
 	                                      .token = token,
 	                                      .first = (unsigned)(range->page < OBJECT_PAGES ? range->page : OBJECT_PAGES),
-	                                      .last = (unsigned)(last < OBJECT_PAGES ? last : OBJECT_PAGES - 1),
-	                                      .size_check = size_check};
-	sim_trace(node->sim, node, "   invalidate obj %llx pages %u-%u%s, token %llu", (unsigned long long)range->obj,
-	          notification->first, notification->last, size_check ? " and size" : "", (unsigned long long)token);
+	                                      .last = (unsigned)(last < OBJECT_PAGES ? last : OBJECT_PAGES - 1)};
+	sim_trace(node->sim, node, "   invalidate obj %llx pages %u-%u, token %llu", (unsigned long long)range->obj,
+	          notification->first, notification->last, (unsigned long long)token);
+	task_start(&node->sim->sched, &node->tasks, notifier_run, notification);
+}
+
+static void driver_show(void *context, uint64_t token, const struct show *show)
+{
+	struct node *node = context;
+	struct notification *notification = sched_alloc(&node->sim->sched, sizeof(*notification));
+
+	*notification = (struct notification){.node = node, .token = token, .shows = true, .show = *show};
+	sim_trace(node->sim, node, "   %s the size of obj %llx: %llu%s, settle %llu, token %llu",
+	          show->most_bytes == show->size_bytes ? "raise" : "show", (unsigned long long)show->obj,
+	          (unsigned long long)show->size_bytes, show->patient ? ", patiently" : "",
+	          (unsigned long long)show->settle_ns, (unsigned long long)token);
 	task_start(&node->sim->sched, &node->tasks, notifier_run, notification);
 }
 
@@ -160,7 +199,7 @@ static void driver_fatal(void *context, const char *text)
 	struct sim *sim = node->sim;
 
 	sim_trace(sim, node, "** fatal: %s", text);
-	if (!sim->any_fault)
+	if (!sim->any_fault && sim->node_count < NODES_MAX)
 		sim_fail(sim, "%s cannot join although nothing is wrong: %s", node->name, text);
 	sched_at(&sim->sched, sim_now_ns(sim), gone_later, node, 0);
 }
@@ -206,6 +245,7 @@ static const struct run_driver driver = {.now_ns = driver_now_ns,
                                          .send = driver_send,
                                          .reply = driver_reply,
                                          .invalidate = driver_invalidate,
+                                         .show = driver_show,
                                          .wake = driver_wake,
                                          .connect = driver_connect,
                                          .close = driver_close,
@@ -274,7 +314,7 @@ static const void *request_payload(const struct request *request, uint32_t *byte
 
 	for (unsigned i = 0; i < PAGE_WORDS; i++)
 		memcpy(buffer + i * BLOCK_BYTES, &request->words[i], sizeof(request->words[i]));
-	*bytes = request->count * BLOCK_BYTES;
+	*bytes = request->data_bytes;
 	return buffer + request->first * BLOCK_BYTES;
 }
 
@@ -401,6 +441,7 @@ void node_die(struct node *node, bool silent)
 	node->silent = silent;
 	sim->homes_gone = true;
 	signals_node_died(node);
+	checker_node_died(sim, node);
 	while (!list_empty(&node->tasks))
 		task_kill(list_entry(node->tasks.next, struct task, owner_link));
 	sim->threads_running -= node->threads;

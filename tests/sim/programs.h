@@ -18,9 +18,6 @@ struct thread {
 	struct end *ends[THREAD_ENDS];
 };
 
-/* An object under some name, or an error. */
-int programs_find(struct thread *thread, struct inode **inode);
-
 /* The node has its mount: its programs start. Those of the first node make the fixed objects first. */
 void programs_start(struct node *node);
 /* All programs of a node close what they have and end; then the node leaves. */

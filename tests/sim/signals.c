@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "node.h"
-#include "programs.h"
+#include "operate.h"
 
 #define POST_ENDS_MAX 64 /* that a post is known to have to reach */
 
@@ -122,7 +122,7 @@ static void open_some(struct thread *thread, struct end **slot)
 {
 	struct inode *inode;
 
-	if (!programs_find(thread, &inode))
+	if (!operate_find(thread, &inode))
 		*slot = end_open(thread, inode);
 }
 
@@ -273,15 +273,17 @@ void signals_woken(struct node *node, uint64_t id)
 void signals_drain(struct thread *thread, struct end *end)
 {
 	struct sim *sim = sim_of(thread);
-	uint64_t must = end->must, taken, size;
+	uint64_t must = end->must, taken;
 	bool some = end->some, revoked = owning_of(end)->revoke_done;
-	bool answered = !kernel_getattr(end->inode, thread, &size);
+	struct object_attr attr;
+	bool usable = !kernel_getattr(end->inode, thread, &attr);
+	bool answered = !kernel_call(kernel_inode_request(end->inode, REQ_STATUS), thread);
 	uint32_t flags = end_poll(thread, end);
 	bool quiet = end->quiet;
 
 	if (thread->killed || sim->failed)
 		return;
-	if (revoked && (answered || !(flags & END_CUT)) && !sim->any_fault)
+	if (revoked && (usable || !(flags & END_CUT)) && !sim->any_fault)
 		sim_fail(sim, "%s: o%u can be used after it was revoked", thread->node->name, end->inode->object->index);
 	taken = end->reads ? end_read(thread, end, UINT32_MAX, END_NONBLOCK) : 0;
 	if (thread->killed)
@@ -320,7 +322,7 @@ static void operate_own(struct thread *thread, struct end *end)
 
 static int control(struct thread *thread, struct end *end, const char *text)
 {
-	struct msg msg = {.type = MSG_CONTROL, .obj = end->inode->object->id};
+	struct msg msg = {.type = REQ_CONTROL, .obj = end->inode->object->id};
 	struct request *request = kernel_request_new(thread->node, &msg);
 	const struct end *owner = owning_of(end)->owner;
 	bool foreign = owner && owner->open && owner->inode->node != thread->node;
@@ -328,7 +330,8 @@ static int control(struct thread *thread, struct end *end, const char *text)
 
 	kernel_request_text(request, text, (uint32_t)strlen(text));
 	error = kernel_call(request, thread);
-	if (error == -EPERM && owning_of(end)->own_begun)
+	/* A node whose session was lost has not got the object open at its home yet. */
+	if (error == -EPERM && (owning_of(end)->own_begun || sim_of(thread)->any_fault))
 		return error;
 	judge(thread, end, error, text);
 	if (!error && foreign && owner->open && !owning_of(end)->revoke_begun)
@@ -376,6 +379,7 @@ static void operate_access(struct thread *thread, struct end *end)
 		used += (size_t)snprintf(text + used, sizeof(text) - used, " %u=%o", number, (unsigned)mode);
 	}
 	listed = used > strlen("access");
+	end->inode->object->attrs.mode.loose = true; /* each node is shown a mode of its own */
 	met = sim->access_begun++ != sim->access_done;
 	error = control(thread, end, text);
 	met |= sim->access_begun != ++sim->access_done;

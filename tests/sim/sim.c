@@ -13,7 +13,7 @@
 #include "node.h"
 #include "programs.h"
 
-#define STEPS_MAX 2000000 /* of the cores; no seed needs a tenth of that */
+#define STEPS_MAX 2000000 /* of the cores; no seed needs half of that */
 #define RUN_MAX_NS (20 * UINT64_C(1000000000))
 
 void sim_fail(struct sim *sim, const char *format, ...)
@@ -99,7 +99,25 @@ static void plan_owners(struct sim *sim)
 		plan->names = (unsigned)pick(sim, 50, 500);
 	if (plan->revokes)
 		plan->truncates = (unsigned)pick(sim, 5, 120);
+	plan->attributes = random_permille(sched, 500) ? 0 : (unsigned)pick(sim, 10, 250);
+	plan->grows = random_permille(sched, 500) ? 0 : (unsigned)pick(sim, 10, 250);
+	if (plan->grows && !plan->truncates)
+		plan->truncates = (unsigned)pick(sim, 5, 60);
 	sched->random = random;
+}
+
+/* Sizes change all the time, on few objects, under kernels that are slow to take over what they are answered. */
+static void plan_storm(struct sim *sim)
+{
+	struct plan *plan = &sim->plan;
+
+	plan->objects = 2;
+	plan->grows = (unsigned)pick(sim, 200, 500);
+	plan->truncates = (unsigned)pick(sim, 50, 300);
+	plan->attributes = (unsigned)pick(sim, 50, 300);
+	plan->net_delay_ns = pick(sim, 1, 20) * US;
+	plan->kernel_delay_ns = pick(sim, 5, 100) * US;
+	plan->think_ns = pick(sim, 100, 5 * US);
 }
 
 static void plan_make(struct sim *sim)
@@ -126,13 +144,15 @@ static void plan_make(struct sim *sim)
 	plan->timeout_ns = pick(sim, 500, 1000) * MS;
 	plan->fault_every_ns = pick(sim, 100 * US, 5 * MS);
 	plan_owners(sim);
+	if (random_permille(sched, 60) || sim->options->storm)
+		plan_storm(sim);
 	sim_trace(sim, NULL, "plan: %u nodes, %u threads of %u operations, %u objects of %u pages, faults %x, "
-	          "net %llu us, timeout %llu ms, signals %u%s%s%s%s, store %llu pages",
+	          "net %llu us, timeout %llu ms, signals %u%s%s%s%s, store %llu pages, truncates %u, grows %u, attributes %u",
 	          plan->nodes, plan->threads, plan->operations, plan->objects, plan->pages, plan->faults,
 	          (unsigned long long)(plan->net_delay_ns / US), (unsigned long long)(plan->timeout_ns / MS),
 	          plan->signals, plan->owns ? ", owners" : "", plan->revokes ? ", revokes" : "",
 	          plan->reverts ? ", reverts" : "", plan->unnamed ? ", unnamed" : "",
-	          (unsigned long long)plan->store_pages);
+	          (unsigned long long)plan->store_pages, plan->truncates, plan->grows, plan->attributes);
 }
 
 /* --- the course ------------------------------------------------------------------------------------------------------ */
@@ -268,6 +288,7 @@ bool sim_run(struct sim *sim, uint64_t seed, const struct options *options)
 	list_init(&sim->conns);
 	sim->sched.random = seed;
 	plan_make(sim);
+	checker_names_init(sim);
 	node_start(sim, NULL);
 	sched_at(&sim->sched, 1 * US, start_next, sim, 1);
 	while (!sim->failed && sim->phase != PHASE_DONE && any_alive(sim)) {

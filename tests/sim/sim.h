@@ -5,12 +5,15 @@
  *
  *   sched.[ch]     virtual time, tasks, random numbers
  *   net.[ch]       connections: FIFO per direction, delays, breaks, cuts, refused and silent ends
- *   kernel.[ch]    what a node's kernel does with FUSE files: page cache, locks, write-back, invalidation (K1 .. K8)
+ *   kernel.[ch]    what a node's kernel does with FUSE files: page cache, locks, write-back, invalidation, sizes (K1 .. K22)
  *   node.[ch]      a daemon: carries the core's actions out and brings it its events; one node's life
- *   programs.[ch]  what runs on the nodes: loads, stores, atomic adds, calls, litmus rounds, the survey at the end
+ *   programs.[ch]  what runs on the nodes, and the survey at the end
+ *   operate.[ch]   their operations on files, at the ends of files (operate_size.c), on names (operate_names.c)
+ *   litmus.[ch]    litmus rounds
  *   signals.[ch]   programs that signal, own, revoke
  *   faults.[ch]    what goes wrong and when
- *   checker.[ch]   what must hold: the reference memory, who may cache a page, names, answers
+ *   checker.[ch]   what must hold: the reference memory, who may cache a page, sizes, attributes, names, answers
+ *   register.[ch]  a linearizable register
  *   main.c         seeds, processes, options, the summary
  *
  * Only the words of a page are simulated: PAGE_WORDS of them, one at the start of each block of BLOCK_BYTES.
@@ -64,6 +67,7 @@ struct options {
 	int faults;     /* -1: as the seed says */
 	int old_kernel; /* -1: as the seed says */
 	bool barrier_fallocate; /* old kernels: the barrier is not a read, but fallocate, which deadlocks */
+	bool storm;   /* of changes of sizes, in each seed */
 	bool trace;
 };
 
@@ -77,6 +81,8 @@ struct plan {
 	unsigned faults;         /* FAULT_* */
 	unsigned old_kernels;    /* permille of the nodes */
 	unsigned truncates;      /* permille of the operations, and so on */
+	unsigned grows;          /* write(2)s that make a file longer */
+	unsigned attributes;     /* chmod, utimes, stat */
 	unsigned names;
 	unsigned kills;
 	unsigned signals;        /* permille of the operations: on ends, see signals.h */
@@ -100,8 +106,8 @@ enum phase {
 };
 
 struct stats {
-	uint64_t steps, operations, messages, loads, stores, adds, writes, truncates, litmus, faults, lost, killed, late_cuts,
-		signals, full;
+	uint64_t steps, operations, messages, loads, stores, adds, writes, truncates, grows, looks, litmus, faults, lost, killed,
+		signals, full, late_cuts, behind, unsettled;
 	uint64_t max_wait_ns;
 };
 
@@ -126,6 +132,7 @@ struct sim {
 	uint64_t cut_until_ns[SIM_NODES_MAX][SIM_NODES_MAX];
 	int name_made[SIM_NAMES], name_removals[SIM_NAMES]; /* in the root */
 	uint32_t access_begun, access_done; /* changes of access lists */
+	struct reg *names; /* what they are, in the root */
 	struct litmus *litmus;
 	unsigned threads_running;
 	bool any_fault;    /* up to now */

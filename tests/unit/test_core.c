@@ -4,61 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cluster.h"
-
-static uint64_t make(struct cluster *cluster, unsigned node, const char *name)
-{
-	struct msg msg = {.type = REQ_MKDIR, .dir = DIR_ROOT, .attr = {.mode = 0755}};
-	struct answer *answer = cluster_do(cluster, node, &msg, name, (uint32_t)strlen(name) + 1);
-
-	ck_assert_int_eq(answer->error, 0);
-	return answer->obj;
-}
-
-static int simple(struct cluster *cluster, unsigned node, enum msg_type type, uint64_t obj, enum page_mode mode)
-{
-	struct msg msg = {.type = (uint8_t)type, .obj = obj, .mode = (uint8_t)mode};
-
-	return cluster_do(cluster, node, &msg, NULL, 0)->error;
-}
-
-static int resize(struct cluster *cluster, unsigned node, uint64_t obj, uint64_t size)
-{
-	struct msg msg = {.type = MSG_SETSIZE, .obj = obj, .size = size};
-
-	return cluster_do(cluster, node, &msg, NULL, 0)->error;
-}
-
-static struct answer *read_page(struct cluster *cluster, unsigned node, uint64_t obj, uint64_t page)
-{
-	struct msg msg = {.type = REQ_READ, .obj = obj, .page = page, .count = 1};
-
-	return cluster_do(cluster, node, &msg, NULL, 0);
-}
-
-static int write_byte(struct cluster *cluster, unsigned node, uint64_t obj, uint64_t page, uint32_t offset, char byte)
-{
-	struct msg msg = {.type = REQ_WRITE, .obj = obj, .page = page, .offset = offset};
-
-	return cluster_do(cluster, node, &msg, &byte, 1)->error;
-}
-
-static int order(struct cluster *cluster, unsigned node, uint64_t obj, const char *text)
-{
-	struct msg msg = {.type = MSG_CONTROL, .obj = obj};
-
-	return cluster_do(cluster, node, &msg, text, (uint32_t)strlen(text))->error;
-}
-
-static int look_up(struct cluster *cluster, unsigned node, const char *name, uint64_t *obj)
-{
-	struct msg msg = {.type = MSG_LOOKUP, .dir = DIR_ROOT};
-	struct answer *answer = cluster_do(cluster, node, &msg, name, (uint32_t)strlen(name) + 1);
-
-	if (obj)
-		*obj = answer->obj;
-	return answer->error;
-}
+#include "steps.h"
 
 /* Goal: a name exists once, is found everywhere, and goes everywhere at once. */
 START_TEST(names)
@@ -67,8 +13,8 @@ START_TEST(names)
 	uint64_t obj = make(cluster, 1, "board");
 	uint64_t found = 0;
 	struct msg again = {.type = REQ_MKDIR, .dir = DIR_ROOT};
-	struct msg remove = {.type = MSG_REMOVE, .dir = DIR_ROOT};
-	struct msg rename = {.type = MSG_RENAME, .dir = DIR_ROOT, .to_dir = DIR_ROOT};
+	struct msg remove = {.type = REQ_REMOVE, .dir = DIR_ROOT};
+	struct msg rename = {.type = REQ_RENAME, .dir = DIR_ROOT, .to_dir = DIR_ROOT};
 
 	for (unsigned node = 0; node < 3; node++) {
 		ck_assert_int_eq(look_up(cluster, node, "board", &found), 0);
@@ -80,7 +26,7 @@ START_TEST(names)
 	ck_assert_int_eq(look_up(cluster, 0, "b2", NULL), 0);
 	ck_assert_int_eq(cluster_do(cluster, 2, &remove, "b2", 3)->error, 0);
 	ck_assert_int_eq(look_up(cluster, 1, "b2", NULL), -ENOENT);
-	ck_assert_int_eq(simple(cluster, 0, MSG_GETATTR, obj, 0), -ESTALE);
+	ck_assert_int_eq(simple(cluster, 0, REQ_GETATTR, obj, 0), -ESTALE);
 	cluster_free(cluster);
 }
 END_TEST
@@ -136,11 +82,11 @@ START_TEST(no_early_grant)
 	for (unsigned node = 0; node < 2; node++)
 		ck_assert_int_eq(simple(cluster, node, REQ_OPEN, obj, PAGE_EXCLUSIVE), 0);
 	ck_assert_int_eq(read_page(cluster, 0, obj, 0)->error, 0);
-	cluster_hold_invalidations(cluster, 0);
+	cluster_hold_kernel(cluster, 0);
 	token = cluster_request(cluster, 1, &msg, NULL, 0);
 	cluster_settle(cluster);
 	ck_assert(!cluster_answer(cluster, token)->done);
-	cluster_release_invalidations(cluster, 0);
+	cluster_release_kernel(cluster, 0);
 	ck_assert(cluster_answer(cluster, token)->done);
 	cluster_free(cluster);
 }
@@ -158,14 +104,14 @@ START_TEST(fault_confirms_recall)
 	for (unsigned node = 0; node < 2; node++)
 		ck_assert_int_eq(simple(cluster, node, REQ_OPEN, obj, PAGE_EXCLUSIVE), 0);
 	ck_assert_int_eq(read_page(cluster, 0, obj, 0)->error, 0);
-	cluster_hold_invalidations(cluster, 0);
+	cluster_hold_kernel(cluster, 0);
 	there = cluster_request(cluster, 1, &msg, NULL, 0);
 	cluster_settle(cluster);
 	here = cluster_request(cluster, 0, &msg, NULL, 0);
 	cluster_settle(cluster);
 	ck_assert(cluster_answer(cluster, there)->done);
 	ck_assert(cluster_answer(cluster, here)->done);
-	cluster_release_invalidations(cluster, 0);
+	cluster_release_kernel(cluster, 0);
 	ck_assert_int_eq(core_page_mode(cluster_core(cluster, 0), obj, 0, 0), PAGE_EXCLUSIVE);
 	cluster_free(cluster);
 }
@@ -182,11 +128,11 @@ START_TEST(open_flush)
 	ck_assert_int_eq(resize(cluster, 0, obj, 4096), 0);
 	ck_assert_int_eq(simple(cluster, 1, REQ_OPEN, obj, PAGE_SHARED), 0);
 	ck_assert_int_eq(read_page(cluster, 1, obj, 0)->error, 0);
-	cluster_hold_invalidations(cluster, 1);
+	cluster_hold_kernel(cluster, 1);
 	token = cluster_request(cluster, 1, &msg, NULL, 0);
 	cluster_settle(cluster);
 	ck_assert(!cluster_answer(cluster, token)->done);
-	cluster_release_invalidations(cluster, 1);
+	cluster_release_kernel(cluster, 1);
 	ck_assert(cluster_answer(cluster, token)->done);
 	ck_assert_int_eq(core_page_mode(cluster_core(cluster, 1), obj, 0, 0), PAGE_INVALID);
 	ck_assert_int_eq(read_page(cluster, 1, obj, 0)->error, 0);
@@ -201,12 +147,12 @@ START_TEST(sizes)
 {
 	struct cluster *cluster = cluster_new(2, 1000);
 	uint64_t obj = make(cluster, 0, "a");
-	uint64_t size = 0;
+	uint64_t size = 0, books = core_store_pages(cluster_core(cluster, 0));
 
 	for (unsigned node = 0; node < 2; node++)
 		ck_assert_int_eq(simple(cluster, node, REQ_OPEN, obj, PAGE_EXCLUSIVE), 0);
 	ck_assert_int_eq(write_byte(cluster, 1, obj, 2, 5, 'y'), 0);
-	ck_assert(core_open_size(cluster_core(cluster, 0), obj, &size));
+	ck_assert(core_open_size(cluster_core(cluster, 0), obj, SEG_MEMORY, &size));
 	ck_assert_uint_eq(size, 2 * PAGE_BYTES + 6);
 	ck_assert_int_eq(read_page(cluster, 0, obj, 2)->bytes[5], 'y');
 	ck_assert_int_eq(resize(cluster, 0, obj, 2 * PAGE_BYTES + 5), 0);
@@ -214,7 +160,7 @@ START_TEST(sizes)
 	ck_assert_int_eq(read_page(cluster, 1, obj, 2)->bytes[5], 0);
 	ck_assert_int_eq(resize(cluster, 1, obj, 0), 0);
 	ck_assert_int_eq(read_page(cluster, 0, obj, 0)->error, -EIO);
-	ck_assert_uint_eq(core_store_pages(cluster_core(cluster, 0)), 0);
+	ck_assert_uint_eq(core_store_pages(cluster_core(cluster, 0)), books);
 	cluster_free(cluster);
 }
 END_TEST
@@ -231,24 +177,24 @@ START_TEST(read_meets_growth)
 	ck_assert_int_eq(resize(cluster, 0, obj, 5), 0);
 	for (unsigned node = 1; node < 3; node++)
 		ck_assert_int_eq(simple(cluster, node, REQ_OPEN, obj, PAGE_EXCLUSIVE), 0);
-	cluster_hold_invalidations(cluster, 2);
+	cluster_hold_kernel(cluster, 2);
 	writing = cluster_request(cluster, 1, &write, "w", 1);
 	reading = cluster_request(cluster, 1, &read, NULL, 0);
 	cluster_settle(cluster);
 	ck_assert(!cluster_answer(cluster, writing)->done);
-	cluster_release_invalidations(cluster, 2);
+	cluster_release_kernel(cluster, 2);
 	ck_assert_int_eq(cluster_answer(cluster, writing)->error, 0);
 	ck_assert_int_eq(cluster_answer(cluster, reading)->error, 0);
 	ck_assert_int_eq(cluster_answer(cluster, reading)->bytes[10], 'w');
 
 	/* Killed, it holds up nobody. */
-	cluster_hold_invalidations(cluster, 2);
+	cluster_hold_kernel(cluster, 2);
 	write.offset = 20;
 	writing = cluster_request(cluster, 1, &write, "x", 1);
 	reading = cluster_request(cluster, 1, &read, NULL, 0);
 	cluster_settle(cluster);
 	cluster_interrupt(cluster, 1, writing);
-	cluster_release_invalidations(cluster, 2);
+	cluster_release_kernel(cluster, 2);
 	ck_assert_int_eq(cluster_answer(cluster, writing)->error, -EINTR);
 	ck_assert_int_eq(cluster_answer(cluster, reading)->error, 0);
 	cluster_free(cluster);
@@ -258,7 +204,7 @@ END_TEST
 /* Goal: past the store's limit there is ENOSPC, and room comes back. */
 START_TEST(full)
 {
-	struct cluster *cluster = cluster_new(2, 2);
+	struct cluster *cluster = cluster_new(2, 3); /* one page is for the books */
 	uint64_t obj = make(cluster, 0, "a");
 
 	ck_assert_int_eq(simple(cluster, 1, REQ_OPEN, obj, PAGE_EXCLUSIVE), 0);
@@ -312,7 +258,7 @@ START_TEST(home_dies)
 	cluster_kill(cluster, 1);
 	ck_assert_int_eq(core_page_mode(cluster_core(cluster, 2), obj, 0, 0), PAGE_INVALID);
 	ck_assert_int_eq(read_page(cluster, 2, obj, 0)->error, -EIO);
-	ck_assert_int_eq(simple(cluster, 2, MSG_GETATTR, obj, 0), -EIO);
+	ck_assert_int_eq(simple(cluster, 2, REQ_GETATTR, obj, 0), -EIO);
 	ck_assert_int_eq(look_up(cluster, 2, "a", NULL), 0);
 	ck_assert_int_eq(simple(cluster, 2, REQ_RELEASE, obj, PAGE_EXCLUSIVE), 0);
 	cluster_free(cluster);
@@ -324,9 +270,9 @@ START_TEST(lifetimes)
 {
 	struct cluster *cluster = cluster_new(2, 1000);
 	uint64_t obj = make(cluster, 0, "a");
-	struct msg remove = {.type = MSG_REMOVE, .dir = DIR_ROOT, .obj = obj};
+	struct msg remove = {.type = REQ_REMOVE, .dir = DIR_ROOT, .obj = obj};
 	struct msg unnamed = {.type = REQ_MKDIR, .dir = DIR_UNNAMED};
-	struct msg find = {.type = MSG_LOOKUP, .dir = DIR_UNNAMED};
+	struct msg find = {.type = REQ_LOOKUP, .dir = DIR_UNNAMED};
 
 	ck_assert_int_eq(simple(cluster, 1, REQ_OPEN, obj, PAGE_EXCLUSIVE), 0);
 	ck_assert_int_eq(write_byte(cluster, 1, obj, 0, 0, 'q'), 0);
@@ -334,7 +280,7 @@ START_TEST(lifetimes)
 	ck_assert_int_eq(look_up(cluster, 1, "a", NULL), -ENOENT);
 	ck_assert_int_eq(read_page(cluster, 1, obj, 0)->bytes[0], 'q');
 	ck_assert_int_eq(simple(cluster, 1, REQ_RELEASE, obj, PAGE_EXCLUSIVE), 0);
-	ck_assert_int_eq(simple(cluster, 0, MSG_GETATTR, obj, 0), -ESTALE);
+	ck_assert_int_eq(simple(cluster, 0, REQ_GETATTR, obj, 0), -ESTALE);
 	ck_assert_uint_eq(core_store_pages(cluster_core(cluster, 0)), 0);
 
 	obj = cluster_do(cluster, 0, &unnamed, "u", 2)->obj;
@@ -362,7 +308,7 @@ START_TEST(revoke)
 		ck_assert_int_eq(simple(cluster, node, REQ_RELEASE, obj, PAGE_EXCLUSIVE), 0);
 	}
 	ck_assert_int_eq(look_up(cluster, 1, "a", NULL), -ENOENT);
-	ck_assert_int_eq(simple(cluster, 0, MSG_GETATTR, obj, 0), -ESTALE);
+	ck_assert_int_eq(simple(cluster, 0, REQ_GETATTR, obj, 0), -ESTALE);
 	cluster_free(cluster);
 }
 END_TEST
@@ -379,12 +325,12 @@ START_TEST(interrupt)
 	for (unsigned node = 0; node < 2; node++)
 		ck_assert_int_eq(simple(cluster, node, REQ_OPEN, obj, PAGE_EXCLUSIVE), 0);
 	ck_assert_int_eq(read_page(cluster, 0, obj, 0)->error, 0);
-	cluster_hold_invalidations(cluster, 0);
+	cluster_hold_kernel(cluster, 0);
 	token = cluster_request(cluster, 1, &msg, NULL, 0);
 	cluster_settle(cluster);
 	cluster_interrupt(cluster, 1, token);
 	ck_assert_int_eq(cluster_answer(cluster, token)->error, -EINTR);
-	cluster_release_invalidations(cluster, 0);
+	cluster_release_kernel(cluster, 0);
 	ck_assert_int_eq(read_page(cluster, 1, obj, 0)->error, 0);
 	ck_assert_uint_eq(core_requests_open(cluster_core(cluster, 1)), 0);
 	cluster_free(cluster);
@@ -405,7 +351,7 @@ START_TEST(silence)
 	ck_assert_int_eq(read_page(cluster, 0, obj, 0)->error, 0);
 	cluster_advance(cluster, UINT64_C(20000000000));
 	ck_assert_msg(cluster_count(cluster, 0, MSG_PING) > 10, "heartbeats go");
-	cluster_hold_invalidations(cluster, 0);
+	cluster_hold_kernel(cluster, 0);
 	token = cluster_request(cluster, 1, &msg, NULL, 0);
 	cluster_advance(cluster, UINT64_C(9000000000));
 	ck_assert_msg(cluster_answer(cluster, token)->done || core_requests_open(cluster_core(cluster, 1)) == 1, "bounded");
@@ -449,6 +395,212 @@ START_TEST(node_names)
 }
 END_TEST
 
+/* --- sizes ------------------------------------------------------------------------------------------------------- */
+
+/* Goal: nowhere is a write's size seen before its bytes; and when it is answered, every kernel has it. */
+START_TEST(bytes_before_size)
+{
+	struct cluster *cluster = cluster_new(3, 1000);
+	uint64_t obj = make(cluster, 0, "a"), writing;
+	struct msg write = {.type = REQ_WRITE, .obj = obj, .offset = 9};
+	bool seen;
+
+	for (unsigned node = 0; node < 3; node++)
+		ck_assert_int_eq(simple(cluster, node, REQ_OPEN, obj, PAGE_EXCLUSIVE), 0);
+	for (unsigned round = 0; round < 3; round++, write.page += 3) {
+		uint64_t end = write.page * PAGE_BYTES + 10;
+		unsigned puts = cluster_count(cluster, 0, MSG_PUT);
+
+		writing = cluster_request(cluster, round, &write, "w", 1);
+		do {
+			seen = false;
+			for (unsigned node = 0; node < 3; node++)
+				seen |= cluster_kernel_size(cluster, node, obj) == end || open_size(cluster, node, obj) == end;
+			ck_assert(!seen || round == 0 || cluster_count(cluster, 0, MSG_PUT) > puts);
+			if (seen) {
+				unsigned reader = (round + 1) % 3;
+				struct msg read = {.type = REQ_READ, .obj = obj, .page = write.page, .count = 1};
+				uint64_t reading = cluster_request(cluster, reader, &read, NULL, 0);
+
+				cluster_settle(cluster);
+				ck_assert(cluster_answer(cluster, reading)->done);
+				if (!cluster_answer(cluster, reading)->error)
+					ck_assert_int_eq(cluster_answer(cluster, reading)->bytes[9], 'w');
+			}
+		} while (!seen && cluster_step(cluster));
+		ck_assert(seen);
+		cluster_settle(cluster);
+		ck_assert_int_eq(cluster_answer(cluster, writing)->error, 0);
+		for (unsigned node = 0; node < 3; node++)
+			ck_assert_uint_eq(cluster_kernel_size(cluster, node, obj), end);
+	}
+	cluster_check(cluster);
+	cluster_free(cluster);
+}
+END_TEST
+
+/* Goal: a write that makes the segment longer is answered only when every other kernel has been shown the size. */
+START_TEST(size_is_shown)
+{
+	struct cluster *cluster = cluster_new(3, 1000);
+	uint64_t obj = make(cluster, 0, "a"), writing;
+	struct msg write = {.type = REQ_WRITE, .obj = obj, .offset = 9};
+
+	ck_assert_int_eq(simple(cluster, 1, REQ_OPEN, obj, PAGE_EXCLUSIVE), 0);
+	ck_assert_int_eq(simple(cluster, 2, REQ_OPEN, obj, PAGE_SHARED), 0);
+	cluster_hold_kernel(cluster, 2);
+	writing = cluster_request(cluster, 1, &write, "w", 1);
+	cluster_settle(cluster);
+	ck_assert(!cluster_answer(cluster, writing)->done);
+	ck_assert_uint_eq(cluster_kernel_size(cluster, 2, obj), 0);
+	cluster_release_kernel(cluster, 2);
+	ck_assert_int_eq(cluster_answer(cluster, writing)->error, 0);
+	ck_assert_uint_eq(cluster_kernel_size(cluster, 2, obj), 10);
+	ck_assert_uint_eq(stat_object(cluster, 2, obj, SEG_MEMORY).size_bytes, 10);
+	cluster_free(cluster);
+}
+END_TEST
+
+/* Goal: a first open shows the kernel the size before the program can use it, whatever the kernel had. */
+START_TEST(open_is_shown)
+{
+	struct cluster *cluster = cluster_new(2, 1000);
+	uint64_t obj = make(cluster, 0, "a"), opening;
+	struct msg open = {.type = REQ_OPEN, .obj = obj, .mode = PAGE_SHARED};
+
+	ck_assert_int_eq(resize(cluster, 1, obj, 77), 0);
+	ck_assert_int_eq(simple(cluster, 1, REQ_OPEN, obj, PAGE_SHARED), 0);
+	ck_assert_uint_eq(cluster_kernel_size(cluster, 1, obj), 77);
+	ck_assert_int_eq(simple(cluster, 1, REQ_RELEASE, obj, PAGE_SHARED), 0);
+	ck_assert_int_eq(resize(cluster, 0, obj, 78), 0);
+	cluster_hold_kernel(cluster, 1);
+	opening = cluster_request(cluster, 1, &open, NULL, 0);
+	cluster_settle(cluster);
+	ck_assert(!cluster_answer(cluster, opening)->done);
+	cluster_release_kernel(cluster, 1);
+	ck_assert_int_eq(cluster_answer(cluster, opening)->error, 0);
+	ck_assert_uint_eq(cluster_kernel_size(cluster, 1, obj), 78);
+	cluster_free(cluster);
+}
+END_TEST
+
+/*
+ * Goal: of nodes that make it longer at once, each kernel has a write's size when the write is answered, but for those
+ * that sit in such a write themselves.
+ */
+START_TEST(growers)
+{
+	struct cluster *cluster = cluster_new(4, 1000);
+	uint64_t obj = make(cluster, 0, "a"), writing[4];
+	static const uint64_t pages[] = {0, 1, 7, 2};
+
+	for (unsigned node = 0; node < 4; node++)
+		ck_assert_int_eq(simple(cluster, node, REQ_OPEN, obj, PAGE_EXCLUSIVE), 0);
+	cluster_hold_kernel(cluster, 0);
+	for (unsigned node = 1; node < 4; node++) {
+		struct msg write = {.type = REQ_WRITE, .obj = obj, .page = pages[node]};
+
+		writing[node] = cluster_request(cluster, node, &write, "w", 1);
+	}
+	cluster_settle(cluster);
+	cluster_resume_kernel(cluster, 0);
+	do {
+		for (unsigned node = 1; node < 4; node++)
+			for (unsigned other = 0; cluster_answer(cluster, writing[node])->done && other < 4; other++)
+				if (!other || cluster_answer(cluster, writing[other])->done)
+					ck_assert_uint_gt(cluster_kernel_size(cluster, other, obj), pages[node] * PAGE_BYTES);
+	} while (cluster_step(cluster));
+	for (unsigned node = 1; node < 4; node++)
+		ck_assert_int_eq(cluster_answer(cluster, writing[node])->error, 0);
+	cluster_check(cluster);
+	cluster_free(cluster);
+}
+END_TEST
+
+/* Goal: a size that the kernel did not take is shown again until it has it, and nobody there is told of it before. */
+START_TEST(shown_again)
+{
+	struct cluster *cluster = cluster_new(3, 1000);
+	uint64_t obj = make(cluster, 0, "a"), writing, asking = 0;
+	struct msg write = {.type = REQ_WRITE, .obj = obj, .offset = 9};
+	struct msg getattr = {.type = REQ_GETATTR, .obj = obj};
+
+	ck_assert_int_eq(simple(cluster, 1, REQ_OPEN, obj, PAGE_EXCLUSIVE), 0);
+	ck_assert_int_eq(simple(cluster, 2, REQ_OPEN, obj, PAGE_SHARED), 0);
+	cluster_deafen(cluster, 2, 3);
+	writing = cluster_request(cluster, 1, &write, "w", 1);
+	do {
+		if (asking == 0 && cluster_count(cluster, 2, MSG_SIZE) > 0)
+			asking = cluster_request(cluster, 2, &getattr, NULL, 0);
+		if (asking != 0 && cluster_answer(cluster, asking)->done) /* changes nothing */
+			ck_assert_uint_eq(cluster_kernel_size(cluster, 2, obj), cluster_answer(cluster, asking)->attr.size_bytes);
+	} while (cluster_kernel_size(cluster, 2, obj) != 10 && cluster_step(cluster));
+	cluster_settle(cluster);
+	ck_assert_int_eq(cluster_answer(cluster, writing)->error, 0);
+	ck_assert(cluster_answer(cluster, asking)->done);
+	ck_assert_uint_eq(cluster_kernel_size(cluster, 2, obj), 10);
+	ck_assert_uint_eq(stat_object(cluster, 2, obj, SEG_MEMORY).size_bytes, 10);
+	cluster_free(cluster);
+}
+END_TEST
+
+/* Goal: an answer to a SETATTR that comes to the kernel late does not undo a later change of another node. */
+START_TEST(late_setattr)
+{
+	struct cluster *cluster = cluster_new(3, 1000);
+	uint64_t obj = make(cluster, 0, "a"), there;
+	struct msg resizing = {.type = REQ_SETATTR, .obj = obj, .flags = SETATTR_SIZE, .size = 50};
+
+	for (unsigned node = 1; node < 3; node++)
+		ck_assert_int_eq(simple(cluster, node, REQ_OPEN, obj, PAGE_EXCLUSIVE), 0);
+	cluster_hold_setattr(cluster, 1);
+	ck_assert_int_eq(resize(cluster, 1, obj, 100), 0);
+	there = cluster_request(cluster, 2, &resizing, NULL, 0);
+	cluster_settle(cluster);
+	cluster_release_setattr(cluster, 1);
+	ck_assert_int_eq(cluster_answer(cluster, there)->error, 0);
+	for (unsigned node = 1; node < 3; node++)
+		ck_assert_uint_eq(cluster_kernel_size(cluster, node, obj), 50);
+	cluster_free(cluster);
+}
+END_TEST
+
+/* Goal: a write for which there is no memory leaves the size what it was, everywhere. */
+START_TEST(full_leaves_the_size)
+{
+	struct cluster *cluster = cluster_new(2, 3);
+	uint64_t obj = make(cluster, 0, "a"), page = 0;
+
+	for (unsigned node = 0; node < 2; node++)
+		ck_assert_int_eq(simple(cluster, node, REQ_OPEN, obj, PAGE_EXCLUSIVE), 0);
+	while (write_byte(cluster, 1, obj, page, 0, 'a') == 0)
+		ck_assert_uint_lt(page++, 3);
+	ck_assert_uint_gt(page, 0);
+	ck_assert_int_eq(write_byte(cluster, 1, obj, page, 0, 'a'), -ENOSPC);
+	for (unsigned node = 0; node < 2; node++) {
+		ck_assert_uint_eq(open_size(cluster, node, obj), (page - 1) * PAGE_BYTES + 1);
+		ck_assert_uint_eq(cluster_kernel_size(cluster, node, obj), (page - 1) * PAGE_BYTES + 1);
+		ck_assert_uint_eq(stat_object(cluster, node, obj, SEG_MEMORY).size_bytes, (page - 1) * PAGE_BYTES + 1);
+	}
+	cluster_check(cluster);
+	cluster_free(cluster);
+}
+END_TEST
+
+static TCase *size_tests(void)
+{
+	TCase *test = tcase_create("sizes");
+
+	tcase_add_test(test, bytes_before_size);
+	tcase_add_test(test, size_is_shown);
+	tcase_add_test(test, open_is_shown);
+	tcase_add_test(test, growers);
+	tcase_add_test(test, shown_again);
+	tcase_add_test(test, late_setattr);
+	tcase_add_test(test, full_leaves_the_size);
+	return test;
+}
+
 int main(void)
 {
 	Suite *suite = suite_create("core");
@@ -474,6 +626,7 @@ int main(void)
 	tcase_add_test(test, ranges);
 	tcase_add_test(test, node_names);
 	suite_add_tcase(suite, test);
+	suite_add_tcase(suite, size_tests());
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);

@@ -1,16 +1,24 @@
 /*
  * test_fuse.c: goal: what of the daemon needs no mount: the command line is taken or refused by name, an inode number
- * says what it is, and a tombstone answers for one thread, one name and a short time only.
+ * says what it is, a tombstone answers for one thread, one name and a short time only, no program is left without an answer
+ * that its kernel takes, and one that is being killed is told from one that is not.
  */
 #include <check.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "fuse/inode.h"
+#include "fuse/mounts.h"
 #include "fuse/names.h"
 #include "fuse/opens.h"
 #include "fuse/options.h"
+#include "fuse/program.h"
+#include "fuse/reply.h"
 
 #define OBJECT (UINT64_C(3) << OBJECT_COUNT_BITS | 7)
 #define SECOND_NS UINT64_C(1000000000)
@@ -265,7 +273,6 @@ END_TEST
 
 START_TEST(opens_are_counted)
 {
-	struct object_attr attr = { .mode = 0600 };
 	struct handle *reader;
 	struct handle *writer;
 	struct handle *dir;
@@ -278,19 +285,20 @@ START_TEST(opens_are_counted)
 	reader->obj = writer->obj = dir->obj = OBJECT;
 	reader->mode = PAGE_SHARED;
 	writer->mode = PAGE_EXCLUSIVE;
-	ck_assert(!opens_attr(opens, OBJECT, &attr));
-	ck_assert_int_eq(opens_add(opens, reader, &attr), 0);
+	ck_assert(!opens_has(opens, OBJECT));
+	ck_assert_int_eq(opens_add(opens, reader), 0);
 	ck_assert(!opens_written(opens, OBJECT));
-	ck_assert_int_eq(opens_add(opens, writer, &attr), 0);
+	ck_assert_int_eq(opens_add(opens, writer), 0);
 	ck_assert(opens_written(opens, OBJECT));
-	ck_assert_int_eq(opens_add(opens, dir, &attr), 0);
+	ck_assert_int_eq(opens_add(opens, dir), 0);
 	ck_assert(opens_dir_of(opens, OBJECT, 11) == dir);
 	ck_assert(!opens_dir_of(opens, OBJECT, 10));
 	ck_assert(!opens_remove(opens, writer));
 	ck_assert(!opens_written(opens, OBJECT));
 	ck_assert(!opens_remove(opens, dir));
+	ck_assert(opens_has(opens, OBJECT));
 	ck_assert(opens_remove(opens, reader));
-	ck_assert(!opens_attr(opens, OBJECT, &attr));
+	ck_assert(!opens_has(opens, OBJECT));
 	handle_free(reader);
 	opens_free(opens);
 }
@@ -298,7 +306,6 @@ END_TEST
 
 START_TEST(ends_are_found)
 {
-	struct object_attr attr = { .mode = 0600 };
 	struct handle *first;
 	struct handle *second;
 	struct opens *opens;
@@ -310,8 +317,8 @@ START_TEST(ends_are_found)
 	first->end = 7;
 	second->end = 9;
 	ck_assert(!opens_end(opens, 7));
-	ck_assert_int_eq(opens_add(opens, first, &attr), 0);
-	ck_assert_int_eq(opens_add(opens, second, &attr), 0);
+	ck_assert_int_eq(opens_add(opens, first), 0);
+	ck_assert_int_eq(opens_add(opens, second), 0);
 	ck_assert(opens_end(opens, 7) == first);
 	ck_assert(opens_end(opens, 9) == second);
 	ck_assert(!opens_remove(opens, first));
@@ -339,6 +346,103 @@ START_TEST(texts_grow)
 }
 END_TEST
 
+START_TEST(page_sizes)
+{
+	why[0] = '\0';
+	ck_assert_int_eq(mounts_check_pages(4096, why, sizeof(why)), 0);
+	ck_assert_str_eq(why, "");
+	ck_assert_int_eq(mounts_check_pages(65536, why, sizeof(why)), -1);
+	ck_assert(strstr(why, "65536") && !strchr(why, '\n'));
+}
+END_TEST
+
+/* The kernel takes no other error; a program whose answer it refuses cannot even be killed. */
+START_TEST(errors_of_the_core)
+{
+	static const struct { int32_t said; int32_t answered; } rows[] = {
+		{ 0, 0 }, { -ENOENT, -ENOENT }, { -ERRNO_MAX, -ERRNO_MAX }, { -ERRNO_MAX - 1, -EIO }, { -512, -EIO },
+		{ -999, -EIO }, { -1000, -EIO }, { 1, -EIO }, { ENOENT, -EIO }, { INT32_MIN, -EIO },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		ck_assert_int_eq(reply_error(rows[i].said), rows[i].answered);
+}
+END_TEST
+
+/* A socket that refuses a long answer, with EMSGSIZE, stands for the kernel. */
+static void answer(uint64_t unique, int fds[2])
+{
+	static char bytes[1 << 20];
+	struct fuse_out_header header = { .len = sizeof(header) + sizeof(bytes), .unique = unique };
+	struct iovec parts[] = {
+		{ .iov_base = &header, .iov_len = sizeof(header) },
+		{ .iov_base = bytes, .iov_len = sizeof(bytes) },
+	};
+	int room = 4096;
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, fds), 0);
+	ck_assert_int_eq(setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room)), 0);
+	errno = 0;
+	ck_assert_int_eq(reply_write(fds[0], parts, 2, NULL), -1);
+	ck_assert_int_eq(errno, EMSGSIZE);
+}
+
+START_TEST(refused_answers)
+{
+	struct fuse_out_header got = { .len = 0 };
+	int fds[2];
+
+	answer(7, fds);
+	ck_assert_int_eq(read(fds[1], &got, sizeof(got)), sizeof(got));
+	ck_assert_uint_eq(got.len, sizeof(got));
+	ck_assert_uint_eq(got.unique, 7);
+	ck_assert_int_eq(got.error, -EIO);
+	ck_assert_int_eq(read(fds[1], &got, sizeof(got)), -1);
+	close(fds[0]);
+	close(fds[1]);
+
+	answer(0, fds); /* a notification, for which nobody waits */
+	ck_assert_int_eq(read(fds[1], &got, sizeof(got)), -1);
+	close(fds[0]);
+	close(fds[1]);
+}
+END_TEST
+
+START_TEST(programs_that_run)
+{
+	ck_assert_int_eq(program_state(getpid()), PROGRAM_RUNS);
+	ck_assert_int_eq(program_state(getppid()), PROGRAM_RUNS);
+	ck_assert(!program_must_end(getpid(), UINT64_MAX, SECOND_NS));
+}
+END_TEST
+
+START_TEST(programs_that_die)
+{
+	siginfo_t info;
+	pid_t child = fork();
+
+	ck_assert_int_ge(child, 0);
+	if (!child)
+		_exit(0);
+	ck_assert_int_eq(waitid(P_PID, (id_t)child, &info, WEXITED | WNOWAIT), 0);
+	ck_assert_int_eq(program_state(child), PROGRAM_DIES);
+	ck_assert(program_must_end(child, 0, SECOND_NS));
+	ck_assert_int_eq(waitpid(child, NULL, 0), child);
+	ck_assert_int_eq(program_state(child), PROGRAM_DIES);
+	ck_assert(program_must_end(child, 0, SECOND_NS));
+}
+END_TEST
+
+/* The kernel says 0 for a program of another PID name space. It must neither end at once nor wait for ever. */
+START_TEST(programs_unseen)
+{
+	ck_assert_int_eq(program_state(0), PROGRAM_UNSEEN);
+	ck_assert(!program_must_end(0, 0, SECOND_NS));
+	ck_assert(!program_must_end(0, SECOND_NS - 1, SECOND_NS));
+	ck_assert(program_must_end(0, SECOND_NS, SECOND_NS));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("fuse");
@@ -361,6 +465,12 @@ int main(void)
 	tcase_add_test(cases, opens_are_counted);
 	tcase_add_test(cases, ends_are_found);
 	tcase_add_test(cases, texts_grow);
+	tcase_add_test(cases, page_sizes);
+	tcase_add_test(cases, errors_of_the_core);
+	tcase_add_test(cases, refused_answers);
+	tcase_add_test(cases, programs_that_run);
+	tcase_add_test(cases, programs_that_die);
+	tcase_add_test(cases, programs_unseen);
 	suite_add_tcase(suite, cases);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);

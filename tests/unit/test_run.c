@@ -50,14 +50,23 @@ static void driver_reply(void *context, uint64_t token, const struct msg *msg)
 	note("reply %d %d;", (int)token, msg->error);
 }
 
-static void driver_invalidate(void *context, uint64_t token, const struct msg *range, bool size_check)
+static void driver_invalidate(void *context, uint64_t token, const struct msg *range)
 {
 	struct event event = { .type = EV_INVALIDATED, .token = token };
 
 	(void)context;
-	note("invalidate %d %d %d;", (int)token, (int)range->page, size_check);
+	note("invalidate %d %d;", (int)token, (int)range->page);
 	run_event(run, &event);
 	note("raised;");
+}
+
+static void driver_show(void *context, uint64_t token, const struct show *show)
+{
+	struct event event = { .type = EV_SHOWN, .token = token, .msg.size = show->size_bytes };
+
+	(void)context;
+	note("show %d %d %d;", (int)token, show->lock, (int)show->size_bytes);
+	run_event(run, &event);
 }
 
 static void driver_connect(void *context, uint64_t token, const char *address)
@@ -120,6 +129,7 @@ static const struct run_driver driver = {
 	.send = driver_send,
 	.reply = driver_reply,
 	.invalidate = driver_invalidate,
+	.show = driver_show,
 	.connect = driver_connect,
 	.close = driver_close,
 	.log = driver_log,
@@ -150,7 +160,7 @@ static void all_actions(struct core *core, const struct event *event)
 {
 	struct action *action;
 
-	note("step %d;", event->type);
+	note("step %d %d;", event->type, (int)event->msg.size);
 	ck_assert_uint_eq(event->now_ns, clock_ns);
 	if (event->type != EV_START)
 		return;
@@ -160,7 +170,9 @@ static void all_actions(struct core *core, const struct event *event)
 	action = fake_action(core, ACT_INVALIDATE);
 	action->token = 4;
 	action->msg.page = 9;
-	action->size_check = true;
+	action = fake_action(core, ACT_SHOW);
+	action->token = 7;
+	action->show = (struct show){ .obj = OBJECT, .lock = true, .size_bytes = 11 };
 	action = fake_action(core, ACT_REPLY);
 	action->token = 5;
 	action->msg.error = -EIO;
@@ -177,8 +189,8 @@ START_TEST(in_order)
 {
 	start(all_actions);
 	raise_event(EV_START);
-	ck_assert_str_eq(trace, "step 0;connect 3 there;invalidate 4 9 1;raised;reply 5 -5;close 6 enough;log hello;ready;fatal "
-	                        "oh;left;step 3;deadline 5;");
+	ck_assert_str_eq(trace, "step 0 0;connect 3 there;invalidate 4 9;raised;show 7 1 11;reply 5 -5;close 6 enough;"
+	                        "log hello;ready;fatal oh;left;step 3 0;step 4 11;deadline 5;");
 	run_free(run);
 }
 END_TEST
@@ -257,7 +269,7 @@ START_TEST(events_from_the_deadline)
 	start(all_actions);
 	run_core(run)->deadline_ns = 77;
 	raise_event(EV_TICK);
-	ck_assert_str_eq(trace, "step 8;deadline 77;step 7;deadline 78;");
+	ck_assert_str_eq(trace, "step 9 0;deadline 77;step 8 0;deadline 78;");
 	run_free(run);
 }
 END_TEST

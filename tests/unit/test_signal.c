@@ -16,11 +16,7 @@ static void set_up(void)
 
 static void tear_down(void)
 {
-	for (unsigned node = 0; node < 3; node++) {
-		char why[128] = "";
-
-		ck_assert_msg(core_consistent(cluster_core(cluster, node), why, sizeof(why)), "%s", why);
-	}
+	cluster_check(cluster);
 	cluster_free(cluster);
 }
 
@@ -45,31 +41,40 @@ static uint64_t make(unsigned node)
 
 static int look_up(unsigned node, enum name_dir dir)
 {
-	struct msg msg = {.type = MSG_LOOKUP, .dir = (uint16_t)dir};
+	struct msg msg = {.type = REQ_LOOKUP, .dir = (uint16_t)dir};
 
 	return cluster_do(cluster, node, &msg, "a", 2)->error;
 }
 
+/* About the object's memory if there is a mode, else about its directory. */
 static int on_object(unsigned node, enum msg_type type, uint64_t obj, enum page_mode mode)
 {
-	return ask(node, &(struct msg){.type = (uint8_t)type, .obj = obj, .mode = (uint8_t)mode})->error;
+	uint32_t seg = mode ? SEG_MEMORY : SEG_NONE;
+
+	return ask(node, &(struct msg){.type = (uint8_t)type, .obj = obj, .seg = seg, .mode = (uint8_t)mode})->error;
 }
 
+/* As a program does it: open, write, close. */
 static int order(unsigned node, uint64_t obj, const char *text)
 {
-	struct msg msg = {.type = MSG_CONTROL, .obj = obj};
+	struct msg msg = {.type = REQ_CONTROL, .obj = obj};
+	int error = on_object(node, REQ_OPEN, obj, PAGE_INVALID);
 
-	return cluster_do(cluster, node, &msg, text, (uint32_t)strlen(text))->error;
+	if (error)
+		return error;
+	error = cluster_do(cluster, node, &msg, text, (uint32_t)strlen(text))->error;
+	ck_assert_int_eq(on_object(node, REQ_RELEASE, obj, PAGE_INVALID), 0);
+	return error;
 }
 
 static int resize(unsigned node, uint64_t obj, uint64_t size)
 {
-	return ask(node, &(struct msg){.type = MSG_SETSIZE, .obj = obj, .size = size})->error;
+	return ask(node, &(struct msg){.type = REQ_SETATTR, .obj = obj, .flags = SETATTR_SIZE, .size = size})->error;
 }
 
 static uint32_t mode_of(unsigned node, uint64_t obj)
 {
-	struct answer *answer = ask(node, &(struct msg){.type = MSG_GETATTR, .obj = obj});
+	struct answer *answer = ask(node, &(struct msg){.type = REQ_GETATTR, .obj = obj, .seg = SEG_NONE});
 
 	ck_assert_int_eq(answer->error, 0);
 	return answer->attr.mode;
@@ -77,11 +82,14 @@ static uint32_t mode_of(unsigned node, uint64_t obj)
 
 static bool status_has(unsigned node, uint64_t obj, const char *line)
 {
-	struct answer *answer = ask(node, &(struct msg){.type = MSG_STATUS, .obj = obj});
+	struct answer *answer;
 
+	ck_assert_int_eq(on_object(node, REQ_OPEN, obj, PAGE_INVALID), 0);
+	answer = ask(node, &(struct msg){.type = REQ_STATUS, .obj = obj});
 	ck_assert_int_eq(answer->error, 0);
 	ck_assert_uint_lt(answer->length, sizeof(answer->bytes));
 	answer->bytes[answer->length] = 0;
+	ck_assert_int_eq(on_object(node, REQ_RELEASE, obj, PAGE_INVALID), 0);
 	return strstr((const char *)answer->bytes, line);
 }
 
@@ -233,10 +241,10 @@ START_TEST(revoked)
 	ck_assert_int_eq(take(1, one, 9), -EIO);
 	ck_assert_int_eq(post(1, one, 0), -EIO);
 	ck_assert_int_eq(own(1, one, 0), -EIO);
-	ck_assert_int_eq(on_object(0, MSG_GETATTR, obj, 0), -EIO);
+	ck_assert_int_eq(on_object(0, REQ_GETATTR, obj, 0), -EIO);
 	end_close(1, one);
 	end_close(2, two);
-	ck_assert_int_eq(on_object(0, MSG_GETATTR, obj, 0), -ESTALE);
+	ck_assert_int_eq(on_object(0, REQ_GETATTR, obj, 0), -ESTALE);
 }
 END_TEST
 
@@ -272,7 +280,7 @@ START_TEST(who_owns)
 	ck_assert_int_eq(own(2, two, 0), -EBUSY);
 	ck_assert_int_eq(own(1, one, 7), -EBUSY);
 	end_close(2, two); /* which owns nothing */
-	ck_assert_int_eq(on_object(0, MSG_GETATTR, obj, 0), 0);
+	ck_assert_int_eq(on_object(0, REQ_GETATTR, obj, 0), 0);
 }
 END_TEST
 
@@ -296,7 +304,7 @@ START_TEST(owner_closes)
 	ck_assert_int_eq(on_object(0, REQ_OPEN, obj, PAGE_INVALID), -EIO);
 	end_close(2, user);
 	ck_assert_int_eq(on_object(2, REQ_RELEASE, obj, PAGE_EXCLUSIVE), 0);
-	ck_assert_int_eq(on_object(0, MSG_GETATTR, obj, 0), -ESTALE);
+	ck_assert_int_eq(on_object(0, REQ_GETATTR, obj, 0), -ESTALE);
 	ck_assert_uint_eq(core_store_pages(cluster_core(cluster, home)), 0);
 }
 END_TEST
@@ -312,7 +320,7 @@ START_TEST(owner_dies)
 	ck_assert_int_eq(look_up(0, DIR_ROOT), -ENOENT);
 	if (user)
 		ck_assert_uint_eq(poll_end(2, user), END_CUT);
-	ck_assert_int_eq(on_object(0, MSG_GETATTR, obj, 0), user ? -EIO : -ESTALE);
+	ck_assert_int_eq(on_object(0, REQ_GETATTR, obj, 0), user ? -EIO : -ESTALE);
 }
 END_TEST
 
@@ -328,7 +336,7 @@ START_TEST(owner_closes_early)
 	end_close(1, end);
 	ck_assert_int_eq(cluster_answer(cluster, token)->error, -EINTR);
 	ck_assert_int_eq(look_up(0, DIR_ROOT), -ENOENT);
-	ck_assert_int_eq(on_object(0, MSG_GETATTR, obj, 0), -ESTALE);
+	ck_assert_int_eq(on_object(0, REQ_GETATTR, obj, 0), -ESTALE);
 }
 END_TEST
 
@@ -345,7 +353,7 @@ START_TEST(late_name)
 	cluster_raw(cluster, 2, 0, &link);
 	cluster_settle(cluster);
 	ck_assert_int_eq(on_object(2, REQ_RELEASE, obj, PAGE_INVALID), 0);
-	ck_assert_int_eq(on_object(0, MSG_GETATTR, obj, 0), -ESTALE);
+	ck_assert_int_eq(on_object(0, REQ_GETATTR, obj, 0), -ESTALE);
 }
 END_TEST
 
@@ -354,7 +362,8 @@ START_TEST(owned)
 {
 	uint64_t obj = make(0);
 	uint64_t owner = end_open(1, obj, true);
-	struct msg chmod = {.type = MSG_SETATTR, .obj = obj, .flags = SETATTR_MODE, .attr.mode = 0640 | OBJECT_OWNED};
+	struct msg chmod = {
+		.type = REQ_SETATTR, .obj = obj, .seg = SEG_NONE, .flags = SETATTR_MODE, .attr.mode = 0640 | OBJECT_OWNED};
 	struct msg write = {.type = REQ_WRITE, .obj = obj, .offset = 4};
 	static const char *const verbs[] = {"revoke", "destroy", "clear", "revert on", "access all", "nonsense"};
 
@@ -446,7 +455,7 @@ START_TEST(opens_under_way)
 	cluster_interrupt(cluster, 2, killed);
 	ck_assert_int_eq(cluster_answer(cluster, killed)->error, -EINTR);
 	ck_assert_int_eq(on_object(2, REQ_RELEASE, obj, PAGE_INVALID), 0);
-	ck_assert(status_has(0, obj, "\nholders: node1\n"));
+	ck_assert(status_has(0, obj, "\nholders: node0 node1\n"));
 
 	ck_assert_int_eq(on_object(2, REQ_OPEN, obj, PAGE_INVALID), 0);
 	met = cluster_request(cluster, 2, &open, NULL, 0);
@@ -455,7 +464,7 @@ START_TEST(opens_under_way)
 	ck_assert_int_eq(on_object(2, REQ_RELEASE, obj, PAGE_INVALID), 0);
 	if (!cluster_answer(cluster, met)->error)
 		ck_assert_int_eq(on_object(2, REQ_RELEASE, obj, PAGE_EXCLUSIVE), 0);
-	ck_assert_int_eq(on_object(0, MSG_GETATTR, obj, 0), -ESTALE);
+	ck_assert_int_eq(on_object(0, REQ_GETATTR, obj, 0), -ESTALE);
 }
 END_TEST
 
@@ -500,21 +509,21 @@ START_TEST(revoke_meets_truncate)
 {
 	uint64_t obj = make(0);
 	uint64_t end = end_open(1, obj, true);
-	struct msg truncate = {.type = MSG_SETSIZE, .obj = obj, .size = 100};
-	struct msg revoke = {.type = MSG_CONTROL, .obj = obj};
+	struct msg truncate = {.type = REQ_SETATTR, .obj = obj, .flags = SETATTR_SIZE, .size = 100};
+	struct msg revoke = {.type = REQ_CONTROL, .obj = obj};
 	uint64_t truncating, revoking;
 
 	ck_assert_int_eq(resize(0, obj, 2 * PAGE_BYTES), 0);
 	for (unsigned node = 1; node < 3; node++)
 		ck_assert_int_eq(on_object(node, REQ_OPEN, obj, PAGE_EXCLUSIVE), 0);
 	ck_assert_int_eq(ask(2, &(struct msg){.type = REQ_READ, .obj = obj, .page = 1, .count = 1})->error, 0);
-	cluster_hold_invalidations(cluster, 2);
+	cluster_hold_kernel(cluster, 2);
 	truncating = cluster_request(cluster, 1, &truncate, NULL, 0);
 	cluster_settle(cluster);
 	revoking = cluster_request(cluster, 0, &revoke, "revoke", 6);
 	cluster_settle(cluster);
 	ck_assert(!cluster_answer(cluster, truncating)->done);
-	cluster_release_invalidations(cluster, 2);
+	cluster_release_kernel(cluster, 2);
 	ck_assert_int_eq(cluster_answer(cluster, truncating)->error, -EIO);
 	ck_assert_int_eq(cluster_answer(cluster, revoking)->error, 0);
 	ck_assert_uint_eq(poll_end(1, end), END_CUT);

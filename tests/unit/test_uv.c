@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -445,7 +446,7 @@ END_TEST
 
 START_TEST(wrong_version)
 {
-	expect_cut_off("NMEM\1", 6, "another version of the protocol");
+	expect_cut_off("NMEM\2", 6, "another version of the protocol");
 }
 END_TEST
 
@@ -536,6 +537,72 @@ START_TEST(slots_are_bounded)
 		close(descriptors[i]);
 	RUN_UNTIL(nodes[0].disconnected == NODES_MAX);
 	ck_assert_uint_eq(nodes[0].logged, 1);
+}
+END_TEST
+
+/* Each of as many connections as there can be is sent to, the last one too; and nobody else. */
+START_TEST(all_slots_are_flushed)
+{
+	struct msg msg = numbered(0, 3);
+	uint8_t answer[WIRE_HEADER_BYTES + 3];
+	int descriptors[NODES_MAX];
+
+	listen_on(&nodes[0], "127.0.0.1:0");
+	for (unsigned i = 1; i < NODES_MAX; i++)
+		descriptors[i] = raw_connect();
+	RUN_UNTIL(nodes[0].connected == NODES_MAX - 1);
+	for (uint32_t slot = NODES_MAX - 1; slot > SLOT_SELF; slot--)
+		transport_send(nodes[0].transport, slot, &msg);
+	/* One that is gone by then is passed over. */
+	transport_close(nodes[0].transport, 7, NULL);
+	transport_flush(nodes[0].transport);
+	for (unsigned i = 1; i < NODES_MAX; i++)
+		ck_assert_int_eq(recv(descriptors[i], answer, sizeof(answer), MSG_WAITALL), (ssize_t)sizeof(answer));
+	for (unsigned i = 1; i < NODES_MAX; i++)
+		close(descriptors[i]);
+	RUN_UNTIL(nodes[0].disconnected == NODES_MAX - 1);
+	ck_assert_uint_eq(nodes[0].logged, 0);
+}
+END_TEST
+
+/* What is over a limit of the protocol ends the one session that it was for, with a line; the daemon lives. */
+START_TEST(too_long_to_send)
+{
+	static uint8_t text[MSG_PAYLOAD_BYTES + 1];
+	struct msg msg = { .type = MSG_REPLY, .payload = { PAYLOAD_BYTES, sizeof(text), text } };
+	struct msg good = numbered(0, 3);
+	uint8_t answer[WIRE_HEADER_BYTES + 3];
+	int descriptors[2];
+
+	listen_on(&nodes[0], "127.0.0.1:0");
+	for (unsigned i = 0; i < 2; i++)
+		descriptors[i] = raw_connect();
+	RUN_UNTIL(nodes[0].connected == 2);
+	transport_send(nodes[0].transport, 1, &good);
+	transport_send(nodes[0].transport, 1, &msg);
+	transport_send(nodes[0].transport, 1, &good);
+	ck_assert_uint_eq(nodes[0].disconnected, 1);
+	ck_assert_uint_eq(nodes[0].logged, 1);
+	ck_assert_ptr_nonnull(strstr(nodes[0].log[0], "payload over the limit"));
+	transport_send(nodes[0].transport, 2, &good);
+	transport_flush(nodes[0].transport);
+	ck_assert_int_eq(recv(descriptors[1], answer, sizeof(answer), MSG_WAITALL), (ssize_t)sizeof(answer));
+	/* What had been said before still arrives. */
+	ck_assert_int_eq(raw_read_to_end(descriptors[0], answer, sizeof(answer)), (ssize_t)sizeof(answer));
+	for (unsigned i = 0; i < 2; i++)
+		close(descriptors[i]);
+}
+END_TEST
+
+/* What the protocol does not have is our own mistake. */
+START_TEST(nonsense_to_send)
+{
+	struct msg msg = { .type = MSG_GETATTR };
+
+	listen_on(&nodes[0], "127.0.0.1:0");
+	(void)raw_connect();
+	RUN_UNTIL(nodes[0].connected);
+	transport_send(nodes[0].transport, 1, &msg);
 }
 END_TEST
 
@@ -840,6 +907,9 @@ static void add_tests(TCase *cases)
 	tcase_add_test(cases, refused_with_a_reason);
 	tcase_add_test(cases, takes_nothing);
 	tcase_add_test(cases, slots_are_bounded);
+	tcase_add_test(cases, all_slots_are_flushed);
+	tcase_add_test(cases, too_long_to_send);
+	tcase_add_test_raise_signal(cases, nonsense_to_send, SIGABRT);
 	tcase_add_loop_test(cases, early_connections, 0, ipv6_works() ? 2 : 1);
 	tcase_add_loop_test(cases, refused_addresses, 0, ADDRESSES);
 	tcase_add_test(cases, refused_after_resolving);

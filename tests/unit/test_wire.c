@@ -32,32 +32,47 @@ static const struct msg good[] = {
 	{ .type = MSG_REMOVE, .req = 3, .obj = OBJECT, .payload = TEXT("") },
 	{ .type = MSG_RENAME, .req = 4, .flags = REQUEST_NOREPLACE, .to_dir = DIR_UNNAMED, .payload = TEXT("old\0new") },
 	{ .type = MSG_LIST, .req = 5, .cookie = UINT64_MAX },
+	{ .type = MSG_LIST, .req = 5, .dir = DIR_UNNAMED, .flags = REQUEST_KEEP },
+	{ .type = MSG_CREATE, .req = 6, .attr = { .mode = 0755, .uid = 1, .gid = 2 } },
 	{ .type = MSG_GETATTR, .req = 6, .obj = OBJECT },
-	{ .type = MSG_SETATTR, .req = 7, .obj = OBJECT, .flags = SETATTR_MODE | SETATTR_MTIME,
+	{ .type = MSG_SETATTR, .req = 7, .obj = OBJECT, .seg = SEG_NONE, .flags = SETATTR_MODE | SETATTR_MTIME,
 	  .attr = { .mode = 0777, .uid = 1, .gid = UINT32_MAX, .size_bytes = OBJECT_BYTES_MAX, .used_bytes = 4,
 	            .mtime_ns = UINT64_MAX, .ctime_ns = 6 } },
 	{ .type = MSG_STATUS, .req = 8, .obj = OBJECT },
 	{ .type = MSG_CONTROL, .req = 9, .obj = OBJECT, .payload = TEXT("revoke") },
 	{ .type = MSG_OPEN, .req = 10, .obj = OBJECT, .mode = PAGE_EXCLUSIVE },
-	{ .type = MSG_SETSIZE, .req = 11, .obj = OBJECT, .seg = 2, .size = OBJECT_BYTES_MAX, .flags = REQUEST_GROW },
-	{ .type = MSG_SYNC, .req = 12, .obj = OBJECT, .seg = UINT32_MAX },
+	{ .type = MSG_OPEN, .req = 10, .obj = OBJECT, .seg = SEG_NONE },
+	{ .type = MSG_SETATTR, .req = 11, .obj = OBJECT, .seg = 2, .size = OBJECT_BYTES_MAX, .flags = SETATTR_SIZE },
+	{ .type = MSG_SYNC, .req = 12, .obj = OBJECT, .seg = SEG_NONE - 1 },
 	{ .type = MSG_REPLY, .req = 13, .error = -EIO },
+	{ .type = MSG_REPLY, .req = 13, .error = -ERRNO_MAX },
+	{ .type = MSG_REPLY, .req = 13, .flags = ATTR_KEEP | OPEN_LINGERS, .size = OBJECT_BYTES_MAX, .low = UINT64_MAX,
+	  .cookie = 9 },
 	{ .type = MSG_REPLY, .req = 14, .payload = BYTES(MSG_PAYLOAD_BYTES) },
 	{ .type = MSG_CLOSE, .obj = OBJECT },
 	{ .type = MSG_DOWNGRADE, .obj = OBJECT, .seg = 1 },
 	{ .type = MSG_PUT, .obj = OBJECT, .page = 9, .offset = 1, .payload = BYTES(PAGE_BYTES - 1) },
+	{ .type = MSG_PUT, .req = 22, .obj = OBJECT, .page = 9, .flags = PUT_GROWS, .size = 9 * PAGE_BYTES + 1,
+	  .attr.mtime_ns = UINT64_MAX, .payload = BYTES(1) },
 	{ .type = MSG_LINK, .obj = OBJECT, .flags = LINK_NAMED },
 	{ .type = MSG_GONE, .obj = OBJECT },
 	{ .type = MSG_GET, .req = 15, .obj = OBJECT, .page = OBJECT_BYTES_MAX / PAGE_BYTES - 1, .count = 1,
-	  .mode = PAGE_EXCLUSIVE },
+	  .mode = PAGE_EXCLUSIVE, .flags = GET_PAST_END },
 	{ .type = MSG_GRANT, .req = 16, .obj = OBJECT, .page = 3, .count = 2, .mode = PAGE_SHARED,
 	  .payload = BYTES(2 * PAGE_BYTES) },
 	{ .type = MSG_GRANT, .req = 17, .obj = OBJECT, .count = MSG_PAGES_MAX, .mode = PAGE_SHARED, .flags = GRANT_ZERO },
 	{ .type = MSG_GRANT, .req = 18, .obj = OBJECT, .count = 1, .error = -ENOSPC },
-	{ .type = MSG_RECALL, .obj = OBJECT, .page = 3, .mode = PAGE_INVALID },
-	{ .type = MSG_RECALLED, .obj = OBJECT, .page = 3, .mode = PAGE_SHARED },
+	{ .type = MSG_RECALL, .obj = OBJECT, .page = 3, .count = MSG_PAGES_MAX, .mode = PAGE_INVALID },
+	{ .type = MSG_RECALLED, .obj = OBJECT, .page = 3, .count = 1, .mode = PAGE_SHARED },
 	{ .type = MSG_SIZE, .obj = OBJECT, .size = 5, .low = UINT64_MAX, .cookie = 6, .flags = SIZE_REVOKED },
 	{ .type = MSG_SIZED, .obj = OBJECT, .cookie = 6 },
+	{ .type = MSG_ATTR_RECALL, .obj = OBJECT, .mode = PAGE_SHARED },
+	{ .type = MSG_ATTR_RECALLED, .obj = OBJECT, .mode = PAGE_EXCLUSIVE },
+	{ .type = MSG_REAP, .obj = OBJECT },
+	{ .type = MSG_NAME_RECALL, .dir = DIR_UNNAMED, .payload = TEXT("board") },
+	{ .type = MSG_NAME_RECALLED, .dir = DIR_UNNAMED, .payload = TEXT("board") },
+	{ .type = MSG_NAME, .obj = OBJECT, .cookie = UINT64_MAX, .payload = TEXT("board") },
+	{ .type = MSG_NAME, .cookie = 1, .payload = TEXT("board") },
 	{ .type = MSG_OWN, .req = 19, .obj = OBJECT, .cookie = UINT64_MAX, .attr.uid = UINT32_MAX },
 	{ .type = MSG_DISOWN, .obj = OBJECT, .cookie = UINT64_MAX },
 	{ .type = MSG_POST, .req = 20, .obj = OBJECT, .cookie = 8, .flags = POST_USERS | POST_ONCE },
@@ -74,19 +89,28 @@ static const struct {
 	{ -EOPNOTSUPP, { .type = 0 } },
 	{ -EOPNOTSUPP, { .type = REQ_MKDIR, .payload = TEXT("x") } },
 	{ -EOPNOTSUPP, { .type = REQ_INFO } },
+	{ -EOPNOTSUPP, { .type = REQ_LOOKUP, .payload = TEXT("x") } },
+	{ -EOPNOTSUPP, { .type = REQ_SETATTR, .obj = OBJECT } },
 	{ -EOPNOTSUPP, { .type = 255 } },
 	{ -EOPNOTSUPP, { .type = MSG_PING, .flags = MSG_FLAGS + 1 } },
 	{ -EBADMSG, { .type = MSG_PING, .mode = PAGE_EXCLUSIVE + 1 } },
 	{ -EBADMSG, { .type = MSG_PING, .dir = 2 } },
 	{ -EBADMSG, { .type = MSG_PING, .to_dir = 2 } },
 	{ -EBADMSG, { .type = MSG_PING, .error = 1 } },
-	{ -EBADMSG, { .type = MSG_PING, .error = -4096 } },
+	{ -EBADMSG, { .type = MSG_REPLY, .error = -ERRNO_MAX - 1 } },
 	{ -EBADMSG, { .type = MSG_PING, .error = INT32_MIN } },
 	{ -EMSGSIZE, { .type = MSG_LEAVE, .number = NODE_NUMBER_MAX + 1 } },
 	{ -EBADMSG, { .type = MSG_GETATTR } },
 	{ -EBADMSG, { .type = MSG_GETATTR, .obj = 5 } },
 	{ -EMSGSIZE, { .type = MSG_GETATTR, .obj = UINT64_MAX } },
-	{ -EMSGSIZE, { .type = MSG_SETSIZE, .obj = OBJECT, .size = OBJECT_BYTES_MAX + 1 } },
+	{ -EMSGSIZE, { .type = MSG_SETATTR, .obj = OBJECT, .size = OBJECT_BYTES_MAX + 1, .flags = SETATTR_SIZE } },
+	{ -EMSGSIZE, { .type = MSG_PUT, .obj = OBJECT, .size = OBJECT_BYTES_MAX + 1, .payload = BYTES(1) } },
+	{ -EBADMSG, { .type = MSG_SETATTR, .obj = OBJECT, .seg = SEG_NONE, .flags = SETATTR_SIZE } },
+	{ -EBADMSG, { .type = MSG_OPEN, .obj = OBJECT, .seg = SEG_NONE, .mode = PAGE_SHARED } },
+	{ -EBADMSG, { .type = MSG_SYNC, .obj = OBJECT, .seg = SEG_NONE } },
+	{ -EBADMSG, { .type = MSG_REPLY, .seg = SEG_NONE } },
+	{ -EBADMSG, { .type = MSG_PUT, .obj = OBJECT, .seg = SEG_NONE, .payload = BYTES(1) } },
+	{ -EBADMSG, { .type = MSG_GET, .obj = OBJECT, .seg = SEG_NONE, .count = 1, .mode = PAGE_SHARED } },
 	{ -EMSGSIZE, { .type = MSG_SIZE, .obj = OBJECT, .low = UINT64_MAX - 1 } },
 	{ -EMSGSIZE, { .type = MSG_SETATTR, .obj = OBJECT, .attr.size_bytes = OBJECT_BYTES_MAX + 1 } },
 	{ -EBADMSG, { .type = MSG_SETATTR, .obj = OBJECT, .attr.mode = 0100644 } },
@@ -111,6 +135,22 @@ static const struct {
 	{ -EBADMSG, { .type = MSG_GRANT, .obj = OBJECT, .mode = 1, .count = 2, .payload = BYTES(PAGE_BYTES) } },
 	{ -EBADMSG, { .type = MSG_GRANT, .obj = OBJECT, .count = 1, .flags = GRANT_ZERO, .payload = BYTES(PAGE_BYTES) } },
 	{ -EBADMSG, { .type = MSG_GRANT, .obj = OBJECT, .count = 1, .error = -EIO, .payload = BYTES(PAGE_BYTES) } },
+	{ -EBADMSG, { .type = MSG_RECALL, .obj = OBJECT } },
+	{ -EBADMSG, { .type = MSG_RECALLED, .obj = OBJECT } },
+	{ -EMSGSIZE, { .type = MSG_RECALL, .obj = OBJECT, .count = MSG_PAGES_MAX + 1 } },
+	{ -EMSGSIZE, { .type = MSG_RECALLED, .obj = OBJECT, .page = OBJECT_BYTES_MAX / PAGE_BYTES - 1, .count = 2 } },
+	{ -EBADMSG, { .type = MSG_ATTR_RECALL } },
+	{ -EBADMSG, { .type = MSG_ATTR_RECALLED } },
+	{ -EBADMSG, { .type = MSG_ATTR_RECALL, .obj = OBJECT, .payload = BYTES(1) } },
+	{ -EBADMSG, { .type = MSG_REAP } },
+	{ -EBADMSG, { .type = MSG_CREATE, .attr.mode = 0100755 } },
+	{ -EBADMSG, { .type = MSG_CREATE, .payload = TEXT("name") } },
+	{ -EBADMSG, { .type = MSG_NAME_RECALL } },
+	{ -EBADMSG, { .type = MSG_NAME_RECALLED, .payload = TEXT("") } },
+	{ -EBADMSG, { .type = MSG_NAME, .obj = OBJECT, .payload = TEXT("") } },
+	{ -EBADMSG, { .type = MSG_NAME_RECALL, .payload = TEXT("a\0b") } },
+	{ -EMSGSIZE, { .type = MSG_NAME, .payload = BYTES(OBJECT_NAME_BYTES + 1) } },
+	{ -EBADMSG, { .type = MSG_NAME_RECALL, .dir = 2, .payload = TEXT("a") } },
 	{ -EBADMSG, { .type = MSG_PUT, .obj = OBJECT } },
 	{ -EMSGSIZE, { .type = MSG_PUT, .obj = OBJECT, .offset = 1, .payload = BYTES(PAGE_BYTES) } },
 	{ -EMSGSIZE, { .type = MSG_PUT, .obj = OBJECT, .offset = PAGE_BYTES, .payload = BYTES(1) } },
@@ -288,8 +328,7 @@ static int decode_changed(size_t offset, uint8_t value, size_t length_bytes)
 	struct msg msg;
 	int result;
 
-	wire_encode(&good[5], frame);
-	ck_assert_uint_eq(good[5].type, MSG_PING);
+	wire_encode(&(struct msg){ .type = MSG_PING }, frame);
 	frame[offset] = value;
 	feed(frame, length_bytes);
 	result = wire_decoder_next(decoder, &msg, &why);
@@ -352,7 +391,7 @@ START_TEST(layout)
 		.count = 0x1f, .page = 0x71727374757677 & 0xffffffffff, .offset = 0x81, .size = 0x91929394, .low = 0xa1a2a3,
 		.cookie = 0xb1b2b3b4b5b6b7b8, .attr = { 0777, 2, 3, 4, 5, 6, 7 } };
 	static const uint8_t expected[] = {
-		'N', 'M', 'E', 'M', 2, 0, MSG_GET, 1, 144, 0, 0, 0, 0xfe, 0xff, 0xff, 0xff,
+		'N', 'M', 'E', 'M', 3, 0, MSG_GET, 1, 144, 0, 0, 0, 0xfe, 0xff, 0xff, 0xff,
 		1, 0, 1, 0, 2, 1, 4, 0, 0x14, 0x13, 0x12, 0x11, 0x24, 0x23, 0x22, 0x21,
 		0x32, 0x31, 0, 0, 0x64, 0x63, 0x62, 0x61, 0x1f, 0, 0, 0, 0x81, 0, 0, 0,
 		0x48, 0x47, 0x46, 0x45, 0x44, 0x43, 0x42, 0x41, 0x57, 0x56, 0x55, 0x54, 0x53, 0x52, 0x51, 0,
@@ -375,11 +414,31 @@ START_TEST(printing)
 {
 	char text[256], small[8];
 
-	ck_assert_str_eq(msg_print(&good[27], text, sizeof(text)),
+	struct msg grant = { .type = MSG_GRANT, .req = 16, .obj = OBJECT, .page = 3, .count = 2, .mode = PAGE_SHARED,
+		.payload = BYTES(2 * PAGE_BYTES) };
+	struct msg open = { .type = MSG_OPEN, .req = 1, .obj = OBJECT, .seg = SEG_NONE, .flags = OPEN_LINGERS };
+
+	ck_assert_str_eq(msg_print(&grant, text, sizeof(text)),
 	                 "GRANT req=16 error=0 obj=1:1 seg=0 page=3 count=2 mode=shared payload=8192");
-	ck_assert_str_eq(msg_print(&good[27], small, sizeof(small)), "GRANT r");
-	ck_assert_str_eq(msg_print(&(struct msg){ .type = 200, .mode = 9, .flags = 0xf80001 }, text, sizeof(text)),
-	                 "? type=200 mode=9 noreplace flags=0xf80000");
+	ck_assert_str_eq(msg_print(&grant, small, sizeof(small)), "GRANT r");
+	ck_assert_str_eq(msg_print(&open, text, sizeof(text)), "OPEN req=1 obj=1:1 seg=none mode=invalid lingers");
+	ck_assert_str_eq(msg_print(&(struct msg){ .type = 200, .mode = 9, .flags = 0xf8000001 }, text, sizeof(text)),
+	                 "? type=200 mode=9 noreplace flags=0xf8000000");
+}
+END_TEST
+
+/* Each flag has a name of its own. */
+START_TEST(flags_have_names)
+{
+	char text[256], all[1024];
+
+	msg_print(&(struct msg){ .type = MSG_PING, .flags = MSG_FLAGS }, all, sizeof(all));
+	for (uint32_t flag = 1; flag & MSG_FLAGS; flag <<= 1) {
+		const char *name = strchr(msg_print(&(struct msg){ .type = MSG_PING, .flags = flag }, text, sizeof(text)), ' ');
+
+		ck_assert_msg(name && !strchr(name, '='), "%#x", flag);
+		ck_assert_msg(strstr(all, name) != NULL, "%s", name);
+	}
 }
 END_TEST
 
@@ -405,6 +464,7 @@ int main(void)
 	tcase_add_test(cases, half_a_header);
 	tcase_add_test(cases, layout);
 	tcase_add_test(cases, printing);
+	tcase_add_test(cases, flags_have_names);
 	suite_add_tcase(suite, cases);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);

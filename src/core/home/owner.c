@@ -1,74 +1,68 @@
 /*
  * owner.c: at the home, objects whose life is tied to one end (an open file of NAME/signal), and which nodes may open them.
  *
- *   unowned --OWN--> owned --DISOWN, CLOSE, session with the owner's node lost--> revoked, and without a name
+ *   unowned --OWN--> owned --DISOWN, CLOSE, the owner's node lost--> revoked, and without a name
  *
  * With an access list, a node on it sees the mode that stands there instead of the object's, so that its kernel judges by
  * user and group; that mode and being on the list also bind root there, when the node asks to open.
  */
-#include "internal.h"
+#include "private.h"
 
-static const struct access *access_find(const struct core *core, const struct home_object *object, uint32_t slot)
+static const struct access *access_find(const struct object *object, uint32_t number)
 {
 	for (unsigned i = 0; i < object->access_count; i++)
-		if (object->access[i].number == session_number(core, slot))
+		if (object->access[i].number == number)
 			return &object->access[i];
 	return NULL;
 }
 
-bool owner_permits(const struct home_object *object, uint32_t slot)
+bool owner_permits(const struct object *object, uint32_t number)
 {
-	return object->owner == NO_SLOT || object->owner == slot;
+	return !object->owner || object->owner == number;
 }
 
-int owner_open_error(const struct core *core, const struct home_object *object, uint32_t slot, enum page_mode mode)
+int owner_open_error(const struct object *object, uint32_t number, enum page_mode mode)
 {
 	static const uint32_t needed[] = {
 		[PAGE_INVALID] = 0666, [PAGE_SHARED] = 0444, [PAGE_EXCLUSIVE] = 0222};
-	const struct access *access = access_find(core, object, slot);
+	const struct access *access = access_find(object, number);
 
-	if (!object->access_count || (object->owner == slot && mode == PAGE_INVALID))
+	if (!object->access_count || (object->owner == number && mode == PAGE_INVALID))
 		return 0;
 	if (!access)
 		return -EPERM;
 	return access->mode & needed[mode] ? 0 : -EACCES;
 }
 
-struct object_attr owner_attr(const struct core *core, const struct home_object *object, uint32_t slot)
+uint32_t owner_mode(const struct object *object, uint32_t number)
 {
-	const struct access *access = access_find(core, object, slot);
-	struct object_attr attr = object->attr;
+	const struct access *access = access_find(object, number);
+	uint32_t mode = object->attr.mode;
 
-	attr.used_bytes = object->pages_data * PAGE_BYTES;
 	if (access)
-		attr.mode = (attr.mode & ~0777u) | access->mode;
-	if (object->owner != NO_SLOT)
-		attr.mode |= OBJECT_OWNED;
-	return attr;
+		mode = (mode & ~0777u) | access->mode;
+	return object->owner ? mode | OBJECT_OWNED : mode;
 }
 
-void owner_take(struct core *core, struct home_object *object, uint32_t slot, const struct msg *msg)
+int owner_take(struct object *object, uint32_t number, const struct msg *msg)
 {
-	int error = 0;
-
-	if (object->revoked || !(object->users & node_bit(slot)))
-		error = -EIO;
-	else if (msg->attr.uid && msg->attr.uid != object->attr.uid)
-		error = -EPERM;
-	else if (object->owner != NO_SLOT)
-		error = -EBUSY;
-	if (!error) {
-		object->owner = slot;
-		object->owner_end = msg->cookie;
-	}
-	core_answer(core, slot, msg->req, error, NULL);
+	if (object_dead(object) || !(object->users & one(object, number)))
+		return -EIO;
+	if (msg->attr.uid && msg->attr.uid != object->attr.uid)
+		return -EPERM;
+	if (object->owner)
+		return -EBUSY;
+	object->owner = number;
+	object->owner_end = msg->cookie;
+	home_reap(object); /* so that each open asks, from the first after the last close on */
+	return 0;
 }
 
-void owner_gone(struct core *core, struct home_object *object)
+void owner_gone(struct object *object)
 {
-	object->owner = NO_SLOT;
-	if (!object->revoked)
-		home_revoke(core, object, NO_SLOT, 0);
+	object->owner = 0;
+	if (!object_dead(object))
+		home_revoke(object, 0, 0);
 }
 
 /* --- the access list ------------------------------------------------------------------------------------------------ */
@@ -99,7 +93,7 @@ static int access_parse(const char *text, struct access *list, unsigned *count)
 	return *count ? 0 : -EINVAL;
 }
 
-int owner_set_access(struct home_object *object, const char *text)
+int owner_set_access(struct object *object, const char *text)
 {
 	struct access list[NODES_MAX];
 	unsigned count = 0;
@@ -107,7 +101,7 @@ int owner_set_access(struct home_object *object, const char *text)
 	int error = all ? 0 : access_parse(text, list, &count);
 	struct access *copy;
 
-	if (object->owner == NO_SLOT)
+	if (!object->owner)
 		return -EPERM;
 	if (error)
 		return error;
@@ -122,11 +116,11 @@ int owner_set_access(struct home_object *object, const char *text)
 	return 0;
 }
 
-const char *owner_access_text(struct core *core, const struct home_object *object)
+const char *owner_access_text(const struct object *object)
 {
 	const char *text = object->access_count ? "" : " all";
 
 	for (unsigned i = 0; i < object->access_count; i++)
-		text = core_text(core, "%s %u=%o", text, object->access[i].number, object->access[i].mode);
+		text = bus_text(object->home->bus, "%s %u=%o", text, object->access[i].number, object->access[i].mode);
 	return text;
 }

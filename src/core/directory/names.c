@@ -1,0 +1,90 @@
+#include "private.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int name_key_make(struct name_key *key, unsigned dir, const char *name, size_t length)
+{
+	if (length >= OBJECT_NAME_BYTES)
+		return -ENAMETOOLONG;
+	if (!length || memchr(name, '/', length) || memchr(name, 0, length) || (length == 1 && name[0] == '.') ||
+	    (length == 2 && !memcmp(name, "..", 2)))
+		return -EINVAL;
+	if (dir == DIR_ROOT && length == 7 && !memcmp(name, ".netmem", 7))
+		return -EEXIST;
+	memset(key, 0, sizeof(*key));
+	key->dir = dir;
+	memcpy(key->name, name, length);
+	return 0;
+}
+
+struct name *name_find(struct names *names, const struct name_key *key)
+{
+	struct name *name;
+
+	HASH_FIND(hh, names->by_key, key, sizeof(*key), name);
+	return name;
+}
+
+struct name *name_by_obj(struct names *names, uint64_t obj)
+{
+	struct name *name;
+
+	HASH_FIND(hh_obj, names->by_obj, &obj, sizeof(obj), name);
+	return name;
+}
+
+struct name *name_add(struct names *names, const struct name_key *key, uint64_t obj)
+{
+	struct name *name;
+
+	if (!bus_take_books(names->bus, sizeof(*name)))
+		return NULL;
+	name = calloc(1, sizeof(*name));
+	if (!name) {
+		bus_give_books(names->bus, sizeof(*name));
+		return NULL;
+	}
+	name->key = *key;
+	name->obj = obj;
+	name->cookie = ++names->next_cookie;
+	HASH_ADD(hh, names->by_key, key, sizeof(name->key), name);
+	HASH_ADD(hh_obj, names->by_obj, obj, sizeof(name->obj), name);
+	list_push_back(&names->order, &name->order);
+	return name;
+}
+
+void name_remove(struct names *names, struct name *name)
+{
+	HASH_DELETE(hh, names->by_key, name);
+	HASH_DELETE(hh_obj, names->by_obj, name);
+	list_remove(&name->order);
+	free(name);
+	bus_give_books(names->bus, sizeof(*name));
+}
+
+/* Names are in the order of their cookies, so a list that is continued misses none that stayed. */
+struct payload names_list(struct names *names, unsigned dir, uint64_t cookie)
+{
+	char *text = bus_scratch(names->bus, MSG_PAYLOAD_BYTES);
+	size_t used = 0;
+	struct list *link, *after;
+
+	list_for_each_safe(link, after, &names->order)
+	{
+		const struct name *name = list_entry(link, struct name, order);
+		char record[OBJECT_NAME_BYTES + 48];
+		int length;
+
+		if (name->cookie <= cookie || name->key.dir != dir)
+			continue;
+		length = snprintf(record, sizeof(record), "%llu %llu %s", (unsigned long long)name->cookie,
+		                  (unsigned long long)name->obj, name->key.name) + 1;
+		if (used + (size_t)length > MSG_PAYLOAD_BYTES)
+			break;
+		memcpy(text + used, record, (size_t)length);
+		used += (size_t)length;
+	}
+	return used ? payload_bytes(text, used) : (struct payload){0};
+}

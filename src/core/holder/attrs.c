@@ -1,0 +1,139 @@
+/*
+ * attrs.c: attributes. What a home says with ATTR_KEEP is kept until the home recalls it, and requests are answered with it.
+ */
+#include "private.h"
+
+/* What this node has put since it asked, the home did not know of. */
+void attrs_note(struct object *object, const struct op *op, const struct msg *reply)
+{
+	object->attr = reply->attr;
+	object->attr_kept = reply->flags & ATTR_KEEP && op->puts == object->memory.puts;
+}
+
+void attrs_call(struct holder *holder, struct op *op, const struct msg *msg)
+{
+	const struct object *object = object_find(holder, msg->obj);
+
+	op->puts = object ? object->memory.puts : 0;
+	op_call(holder, op, object_home(msg->obj), msg);
+}
+
+/* This node put something: if it may keep the attributes while it writes, it is the only one that does. */
+void attrs_wrote(struct object *object, uint64_t mtime_ns, bool first)
+{
+	object->attr.mtime_ns = mtime_ns;
+	if (mtime_ns > object->attr.ctime_ns)
+		object->attr.ctime_ns = mtime_ns;
+	object->attr.used_bytes += first ? PAGE_BYTES : 0;
+}
+
+static void answer(struct object *object, struct op *op, const struct msg *reply)
+{
+	struct msg fields = {.obj = op->msg.obj, .attr = reply->attr};
+
+	if (op->msg.seg == SEG_MEMORY)
+		size_answer(&object->memory, op, &fields);
+	else
+		op_finish(object->holder, op, 0, &fields);
+}
+
+static void answer_kept(struct object *object, struct op *op)
+{
+	struct msg fields = {.attr = object->attr};
+
+	answer(object, op, &fields);
+}
+
+void attrs_found(struct holder *holder, struct op *op)
+{
+	struct object *object = object_find(holder, op->msg.obj);
+	struct msg msg = {.type = MSG_GETATTR, .obj = op->msg.obj};
+
+	if (object && object->attr_kept)
+		answer_kept(object, op);
+	else
+		attrs_call(holder, op, &msg);
+}
+
+/* The object is open here. */
+void request_setattr(struct object *object, struct op *op)
+{
+	struct msg msg = op->msg;
+
+	msg.type = MSG_SETATTR;
+	object->memory.resizing += (op->msg.flags & SETATTR_SIZE) != 0;
+	list_remove(&op->link);
+	op->stage = OPEN_ASKED;
+	attrs_call(object->holder, op, &msg);
+}
+
+/*
+ * A truncate that met a growth is answered with the size that it asked for: from the larger one the kernel might see no
+ * change, and keep what was cut off.
+ */
+static void set_size_replied(struct object *object, struct op *op, const struct msg *reply)
+{
+	struct msg fields = {.obj = op->msg.obj, .attr = reply->attr};
+	int error = reply->flags & SIZE_REVOKED ? -EIO : 0; /* it met a revoke */
+
+	if (reply->low != NO_LOW && op->msg.size < fields.attr.size_bytes)
+		fields.attr.size_bytes = op->msg.size;
+	/* The kernel is answered first: only then can it give up what lies past the end. */
+	if (error || op->msg.seg != SEG_MEMORY)
+		op_finish(object->holder, op, error, &fields);
+	else
+		size_answer_set(&object->memory, op, &fields);
+	if (error)
+		object_revoked(object);
+	size_ordered(&object->memory, reply, TAKE_RESIZED);
+}
+
+void attrs_replied(struct holder *holder, struct op *op, const struct msg *reply)
+{
+	struct object *object = object_find(holder, op->msg.obj);
+	bool sizes = op->msg.type == REQ_SETATTR && op->msg.flags & SETATTR_SIZE;
+
+	if (sizes && object && object->memory.resizing)
+		object->memory.resizing--;
+	if (reply->error) {
+		if (reply->error == -ESTALE && op->msg.type == REQ_LOOKUP) {
+			/* A name whose object is gone, left over from a broken mkdir or remove. */
+			struct msg gone = {.type = MSG_GONE, .obj = op->msg.obj};
+
+			bus_send(holder->bus, DIRECTORY_NUMBER, &gone);
+		}
+		op_finish(holder, op, reply->error == -ESTALE && op->msg.type == REQ_LOOKUP ? -ENOENT : reply->error, NULL);
+		if (sizes && object) {
+			size_settle(&object->memory);
+			object_settle(object);
+		}
+		return;
+	}
+	object = object_make(holder, op->msg.obj);
+	if (!object) {
+		op_finish(holder, op, -ENOMEM, NULL);
+		return;
+	}
+	attrs_note(object, op, reply);
+	if (sizes && (object->state == OBJECT_OPEN || object->state == OBJECT_DEAD))
+		set_size_replied(object, op, reply);
+	else
+		answer(object, op, reply);
+	object_settle(object);
+}
+
+void attrs_recall(struct holder *holder, uint32_t from, const struct msg *msg)
+{
+	struct object *object = object_find(holder, msg->obj);
+	struct msg reply = {.type = MSG_ATTR_RECALLED, .obj = msg->obj, .mode = PAGE_INVALID};
+
+	if (object && msg->mode == PAGE_INVALID)
+		object->attr_kept = false;
+	if (object && object->handles)
+		reply.mode = object->memory.writers ? PAGE_EXCLUSIVE : PAGE_SHARED;
+	if (object && !object->memory.writers)
+		object->may_write = false;
+	bus_send(holder->bus, from, &reply);
+	if (object)
+		object_settle(object);
+}

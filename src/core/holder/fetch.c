@@ -1,0 +1,330 @@
+/*
+ * fetch.c: pages on their way here. The cache tells us of faults, not of stores (K1, K2), so while any handle is writable
+ * all pages are fetched exclusive.
+ *
+ *              FUSE_READ, FUSE_WRITE                GRANT
+ *   not held -----------------------> fetching -----------------> held (shared or exclusive)
+ *      ^  ^                              |  RECALL: answered at once, it is not cached      |
+ *      |  +------------------------------+                                                  |
+ *      +------------- dropped: after a RECALL and its dwell, SIZE, first writable open -----+
+ *
+ * A request for a page that is held shows that the kernel has evicted it: it is fetched again. Nothing that a recall needs
+ * ever waits for a request of a local program (K8).
+ */
+#include "private.h"
+
+static const unsigned char zero_page[PAGE_BYTES];
+
+struct fetch *fetch_find(const struct segment *segment, uint64_t page)
+{
+	struct fetch *fetch;
+
+	HASH_FIND(hh, segment->fetches, &page, sizeof(page), fetch);
+	return fetch;
+}
+
+static void fetch_free(struct segment *segment, struct fetch *fetch)
+{
+	CHECK(list_empty(&fetch->ops));
+	HASH_DEL(segment->fetches, fetch);
+	free(fetch);
+}
+
+void fetches_free(struct segment *segment)
+{
+	struct fetch *fetch, *after;
+
+	HASH_ITER(hh, segment->fetches, fetch, after)
+	fetch_free(segment, fetch);
+}
+
+void fetches_fail(struct segment *segment, int error)
+{
+	struct holder *holder = segment->object->holder;
+	struct fetch *fetch, *after;
+	struct list *link, *next;
+
+	HASH_ITER(hh, segment->fetches, fetch, after)
+	{
+		list_for_each_safe(link, next, &fetch->ops)
+		{
+			struct op *op = list_entry(link, struct op, link);
+
+			write_ends(segment, op);
+			op_finish(holder, op, error, NULL);
+		}
+		fetch->asked = false;
+		if (!fetch->growing)
+			fetch_free(segment, fetch);
+	}
+}
+
+void fetches_downgrade(struct segment *segment)
+{
+	struct fetch *fetch, *after;
+
+	HASH_ITER(hh, segment->fetches, fetch, after)
+	fetch->downgraded = true;
+}
+
+bool fetching_from(const struct segment *segment, uint64_t page)
+{
+	struct fetch *fetch, *after;
+
+	HASH_ITER(hh, segment->fetches, fetch, after)
+	if (fetch->page >= page)
+		return true;
+	return false;
+}
+
+uint64_t first_locked(void *context, const struct cached *cached, uint64_t page)
+{
+	const struct segment *segment = list_entry(cached, struct segment, cached);
+	struct fetch *fetch, *after;
+	uint64_t first = PAGE_END;
+
+	(void)context;
+	HASH_ITER(hh, segment->fetches, fetch, after)
+	if (fetch->page >= page && fetch->page < first)
+		first = fetch->page;
+	return first;
+}
+
+static enum page_mode mode_now(const struct segment *segment)
+{
+	return segment->writers ? PAGE_EXCLUSIVE : PAGE_SHARED;
+}
+
+/* What its requests need: the mode, and how far its writes go. */
+static enum page_mode fetch_needs(const struct segment *segment, const struct fetch *fetch, uint64_t *end)
+{
+	enum page_mode mode = mode_now(segment);
+	struct list *link, *after;
+
+	*end = 0;
+	list_for_each_safe(link, after, &fetch->ops)
+	{
+		const struct msg *msg = &list_entry(link, struct op, link)->msg;
+		uint64_t op_end = msg->page * PAGE_BYTES + msg->offset + msg->payload.length_bytes;
+
+		if (msg->type != REQ_WRITE)
+			continue;
+		mode = PAGE_EXCLUSIVE;
+		if (!(msg->flags & WRITE_BACK) && op_end > *end)
+			*end = op_end;
+	}
+	return mode;
+}
+
+static void fetch_send(struct segment *segment, struct fetch *fetch)
+{
+	struct msg msg = {.type = MSG_GET,
+	                  .obj = segment->object->obj,
+	                  .seg = segment->cached.seg,
+	                  .page = fetch->page,
+	                  .count = 1};
+
+	fetch->mode = fetch_needs(segment, fetch, &msg.size);
+	fetch->past_end = msg.size > segment->size_bytes;
+	fetch->asked = true;
+	fetch->downgraded = false;
+	fetch->req = ++segment->object->holder->next_req;
+	msg.mode = (uint8_t)fetch->mode;
+	msg.flags = fetch->past_end ? GET_PAST_END : 0;
+	if (!fetch->past_end)
+		msg.size = 0;
+	msg.req = fetch->req;
+	send_home(segment->object, &msg);
+}
+
+/* From now on takes leave the page out: the kernel does not have it, and may keep its lock for a request. */
+struct fetch *fetch_make(struct segment *segment, uint64_t page)
+{
+	struct fetch *fetch = fetch_find(segment, page);
+	struct held *held;
+
+	if (fetch)
+		return fetch;
+	held = page_table_make(&segment->pages, page);
+	if (!held)
+		return NULL;
+	fetch = calloc(1, sizeof(*fetch));
+	if (!fetch)
+		return NULL;
+	fetch->page = page;
+	list_init(&fetch->ops);
+	HASH_ADD(hh, segment->fetches, page, sizeof(fetch->page), fetch);
+	cache_split(segment->object->holder->cache, &segment->cached, page);
+	if (held->mode != PAGE_INVALID)
+		page_gone(segment, page, held);
+	if (segment->shown.confirm)
+		size_settle(segment); /* it may wait for this page's lock */
+	return fetch;
+}
+
+void fetch_page(struct segment *segment, uint64_t page, struct op *op)
+{
+	struct fetch *fetch = fetch_make(segment, page);
+
+	if (!fetch) {
+		write_ends(segment, op);
+		op_finish(segment->object->holder, op, -ENOSPC, NULL);
+		return;
+	}
+	op_keep_payload(op);
+	list_remove(&op->link);
+	list_push_back(&fetch->ops, &op->link);
+	if (!fetch->asked && !fetch->growing)
+		fetch_send(segment, fetch);
+}
+
+/* While a write of the page waits for its size, takes must go on leaving the page out. */
+void fetch_tidy(struct segment *segment, uint64_t page)
+{
+	struct fetch *fetch = fetch_find(segment, page);
+
+	if (fetch && !fetch->asked && !fetch->growing) {
+		if (list_empty(&fetch->ops))
+			fetch_free(segment, fetch);
+		else
+			fetch_send(segment, fetch);
+	}
+	size_settle(segment);
+}
+
+void request_read(struct holder *holder, struct op *op)
+{
+	struct object *object = object_find(holder, op->msg.obj);
+
+	if (!object || object->state != OBJECT_OPEN || op->msg.seg != SEG_MEMORY ||
+	    op->msg.page >= pages_of(object->memory.size_bytes)) {
+		op_finish(holder, op, -EIO, NULL);
+		return;
+	}
+	CHECK(op->msg.count == 1);
+	fetch_page(&object->memory, op->msg.page, op);
+}
+
+void reads_past_end_fail(struct segment *segment)
+{
+	struct fetch *fetch, *after;
+	struct list *link, *next;
+
+	HASH_ITER(hh, segment->fetches, fetch, after)
+	{
+		if (fetch->page < pages_of(segment->size_bytes))
+			continue;
+		list_for_each_safe(link, next, &fetch->ops)
+		{
+			struct op *op = list_entry(link, struct op, link);
+
+			if (op->msg.type == REQ_READ)
+				op_finish(segment->object->holder, op, -EIO, NULL);
+		}
+	}
+}
+
+/* --- grants ---------------------------------------------------------------------------------------------------------- */
+
+static void read_answer(struct holder *holder, struct op *op, const struct msg *grant)
+{
+	struct msg fields = {
+		.obj = grant->obj, .seg = grant->seg, .page = grant->page, .count = 1, .payload = grant->payload};
+
+	if (grant->flags & GRANT_ZERO)
+		fields.payload = payload_bytes(zero_page, PAGE_BYTES);
+	op_finish(holder, op, 0, &fields);
+}
+
+/* The page is past the end by now: a write by a program extends the segment again, everything else is too late. */
+static void granted_error(struct segment *segment, struct fetch *fetch, int error)
+{
+	struct holder *holder = segment->object->holder;
+	bool past_end = fetch->past_end;
+	struct list *link, *after;
+
+	fetch->asked = false;
+	list_for_each_safe(link, after, &fetch->ops)
+	{
+		struct op *op = list_entry(link, struct op, link);
+		bool back = op->msg.flags & WRITE_BACK;
+
+		if (error == -ERANGE && op->msg.type == REQ_WRITE && !back && !past_end)
+			continue; /* asked again, past the end */
+		write_ends(segment, op);
+		op_finish(holder, op, error != -ERANGE ? error : op->msg.type == REQ_WRITE && back ? 0 : -EIO, NULL);
+	}
+	/* The home knows of a smaller size than this node yet. */
+	if (error == -ERANGE && !list_empty(&fetch->ops) && fetch->page < pages_of(segment->size_bytes))
+		segment->size_bytes = fetch->page * PAGE_BYTES;
+	fetch_tidy(segment, fetch->page);
+}
+
+/* Whether there were any. */
+static bool writes_granted(struct segment *segment, struct fetch *fetch)
+{
+	struct list *link, *after;
+	bool any = false;
+
+	list_for_each_safe(link, after, &fetch->ops)
+	{
+		struct op *op = list_entry(link, struct op, link);
+
+		if (op->msg.type != REQ_WRITE)
+			continue;
+		any = true;
+		write_granted(segment, fetch, op);
+	}
+	return any;
+}
+
+/*
+ * The kernel had the bytes of a write in its cache when it made the request. If the page was dropped since, a read
+ * brings it back; it must not come with older bytes, so it waits for the write and fetches anew.
+ */
+static void granted_page(struct segment *segment, struct fetch *fetch, const struct msg *grant)
+{
+	struct holder *holder = segment->object->holder;
+	enum page_mode mode = (enum page_mode)grant->mode;
+	struct held *held = page_table_find(&segment->pages, fetch->page);
+	struct list *link, *after;
+	uint64_t page = fetch->page, end;
+
+	fetch->asked = false;
+	if (fetch->downgraded) /* our DOWNGRADE may have reached the home behind this grant */
+		mode = PAGE_SHARED;
+	if (mode < fetch_needs(segment, fetch, &end) && !bus_broken(holder->bus, BREAK_NO_OPEN_FLUSH)) {
+		fetch_send(segment, fetch); /* a writable open or a write came in between */
+		return;
+	}
+	segment->held_pages += held->mode == PAGE_INVALID;
+	held->mode = (uint8_t)mode;
+	held->granted_ns = holder->bus->now_ns;
+	held->blank = grant->flags & GRANT_ZERO;
+	if (writes_granted(segment, fetch) && !list_empty(&fetch->ops)) {
+		/* What is held now is not what the kernel will have. */
+		page_gone(segment, page, held);
+		fetch_tidy(segment, page);
+		return;
+	}
+	list_for_each_safe(link, after, &fetch->ops)
+		read_answer(holder, list_entry(link, struct op, link), grant);
+	if (fetch->recalled) {
+		struct msg msg = {.type = MSG_RECALLED, .obj = grant->obj, .seg = grant->seg, .page = page, .count = 1};
+
+		send_home(segment->object, &msg);
+	}
+	fetch_tidy(segment, page);
+}
+
+void granted(struct segment *segment, const struct msg *grant)
+{
+	struct fetch *fetch = fetch_find(segment, grant->page);
+
+	if (!fetch || !fetch->asked || fetch->req != grant->req)
+		return;
+	if (grant->error)
+		granted_error(segment, fetch, grant->error);
+	else
+		granted_page(segment, fetch, grant);
+}

@@ -1,0 +1,307 @@
+/*
+ * private.h: the holder, inside.
+ *
+ *   holder.c   the machine: requests and messages to their part, time
+ *   ops.c      requests under way
+ *   object.c   objects known here: open, release, kept open, lost
+ *   fetch.c    pages on their way here, reads
+ *   write.c    writes
+ *   recall.c   pages on their way back, dwell
+ *   size.c     what the kernel believes about a segment's size
+ *   attrs.c    attributes that are kept, and requests about them
+ *   names.c    names and lists of names that are kept, and requests about them
+ *   travel.c   requests that only have to travel to the directory or a home and back
+ *   end.c      signals: open files of NAME/signal
+ */
+#ifndef NETMEM_CORE_HOLDER_PRIVATE_H
+#define NETMEM_CORE_HOLDER_PRIVATE_H
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <uthash.h>
+
+#include "core/cache/cache.h"
+#include "core/holder/holder.h"
+#include "core/page_table.h"
+
+/* --- requests under way ------------------------------------------------------------------------------------------- */
+
+/* Memory that the bus frees after the step. */
+struct kept {
+	struct list link;
+	_Alignas(16) unsigned char bytes[];
+};
+
+struct op {
+	uint64_t token; /* 0: answered already (interrupted), or the holder's own */
+	uint32_t req;
+	uint32_t to; /* the node whose MSG_REPLY it waits for; 0 if it waits for something else */
+	uint64_t since_ns;
+	bool used;
+	int stage;         /* what it is doing, as its part says */
+	uint64_t puts;     /* of its segment when attributes were asked for */
+	struct list link;  /* in a queue of its object, or of names */
+	struct msg msg;    /* the request; its payload is gone after the step unless kept */
+	struct kept *kept;
+};
+
+/* --- objects ------------------------------------------------------------------------------------------------------- */
+
+/* A page that this node holds; mode INVALID while a fetch for it is under way. */
+struct held {
+	uint64_t granted_ns;
+	uint8_t mode;
+	uint8_t quick; /* recalls in a row that came soon after the grant; see dwell_until() */
+	bool recalled; /* RECALLED is to be sent when it is gone */
+	bool blank;    /* nothing was written yet: the first PUT takes memory at the home */
+};
+
+/*
+ * A page on its way here, and the requests that wait for it; also while a write that it came for waits until its size is shown
+ * everywhere. The kernel may have it locked: takes leave it out.
+ */
+struct fetch {
+	uint64_t page;
+	uint32_t req;
+	enum page_mode mode; /* asked for */
+	bool asked;          /* a GET is under way */
+	bool past_end;       /* it was asked for past the end */
+	bool downgraded;     /* DOWNGRADE was sent after its GET: a grant counts as shared, the home may see it so */
+	bool recalled;       /* with BREAK_RECALL_WAITS only */
+	unsigned growing;    /* writes of the page that wait for their size */
+	struct list ops;
+	UT_hash_handle hh;
+};
+
+/* See size.c. */
+struct shown {
+	uint64_t kernel_bytes; /* what the kernel has, or will have when its write(2) ends */
+	bool sure;             /* it has that for sure */
+	bool promised;         /* the home has been told that it has the size; it has not yet */
+	bool changed;          /* an answer may have changed what it has since the show under way began */
+	bool astray;           /* it did so, and the show may have set an old size after that */
+	bool patient;          /* the next show takes its time */
+	bool cut;              /* a smaller size was shown since the last write(2): the next one may have been copied before */
+	uint64_t target;       /* of the show under way */
+	uint64_t seen_bytes;   /* what the last show said that the kernel had */
+	uint64_t settle_ns;    /* ctime of an answer to SETATTR that may not have arrived */
+	uint64_t confirm;      /* cookie of the SIZE to confirm when the kernel has it; 0: none */
+	bool cuts;             /* pages past the end are not granted until it is confirmed */
+	struct list answers;   /* ops with attributes for the kernel */
+};
+
+struct segment {
+	struct object *object;
+	struct cached cached;
+	uint64_t size_bytes; /* as its home ordered it last */
+	unsigned handles;    /* granted, of its memory, of any mode */
+	unsigned writers;    /* of them, or under way: writable ones */
+	bool upgrading;      /* what was held shared is being dropped for the first writable open */
+	bool unshown;        /* its first open waits until the kernel has the size */
+	uint64_t held_pages;
+	struct page_table pages;
+	struct fetch *fetches;
+	struct list growing; /* writes whose bytes are at home and whose size is not shown everywhere yet */
+	unsigned extending;  /* writes under way past what the kernel had, those among them */
+	unsigned resizing;   /* changes of its size by SETATTR that the home has not answered */
+	struct shown shown;
+	uint64_t put_bytes;  /* since the last that was waited for */
+	uint64_t puts, puts_synced;
+	uint64_t unflushed;  /* dirty pages that could not go home */
+};
+
+/*
+ *           first open              OPEN answered        last release, if it is not kept open; REAP
+ *  KNOWN ------------> OPENING ------------------> OPEN ---------------------------------------> CLOSING --> KNOWN,
+ *    ^                    |  ^                      |  |                                          or OPENING if opens wait
+ *    |         home lost  v  | home is back         |  +-- revoked ---> DEAD --last release--> CLOSING
+ *    +----released------- LOST <--------------------+
+ *   DEAD: also when the home does not know the object any more after it came back.
+ */
+enum object_state { OBJECT_KNOWN, OBJECT_OPENING, OBJECT_OPEN, OBJECT_CLOSING, OBJECT_LOST, OBJECT_DEAD };
+
+struct object {
+	struct holder *holder;
+	uint64_t obj;
+	enum object_state state;
+	struct object_attr attr; /* the last that was said; but for the segment's size */
+	bool attr_kept;          /* and it holds until it is recalled */
+	bool lingers;            /* it may be kept open without handles */
+	bool used;               /* a program has had it open since it is open here */
+	bool may_write;          /* the home has this node among its writers */
+	unsigned handles;        /* granted, of any kind */
+	struct list opens;       /* ops that wait for OPEN, for the upgrade or for a show */
+	struct list ends;        /* open files of its signal, among the handles */
+	struct segment memory;
+	uint64_t lost_ns;        /* LOST: since when */
+	struct list use_link;    /* in holder.unused, while nothing but what is known of it keeps it */
+	UT_hash_handle hh;
+};
+
+/* How far an open is, in op.stage. */
+enum {
+	OPEN_NEW,
+	OPEN_ASKED,  /* its home is asked, see open_try() */
+	OPEN_COUNTED /* its handle is counted; it waits for the upgrade, or until the kernel has the size */
+};
+
+struct names;
+
+struct holder {
+	struct bus *bus;
+	struct cache *cache;
+	struct op **ops;
+	uint32_t ops_room;
+	uint32_t ops_free; /* where to look for a free one first */
+	size_t ops_open, ops_local;
+	uint32_t next_req; /* of GETs */
+	struct object *objects;
+	struct list unused; /* objects, the longest unused first */
+	unsigned unused_count;
+	struct end *ends;
+	uint64_t next_end;
+	struct list dwells;
+	struct names *names;
+	bool said_late;
+};
+
+static inline uint32_t home_of(const struct object *object)
+{
+	return object_home(object->obj);
+}
+
+static inline void send_home(const struct object *object, const struct msg *msg)
+{
+	bus_send(object->holder->bus, home_of(object), msg);
+}
+
+/* ops.c */
+/* NULL if there are too many; a program's request is answered then. */
+struct op *op_new(struct holder *holder, uint64_t token, const struct msg *msg);
+struct op *op_find(const struct holder *holder, uint32_t req);
+/* Copies the request's payload, for an op that outlives the step. */
+void op_keep_payload(struct op *op);
+/* Answers the program, if it still waits, and frees the op. `fields` may be NULL. */
+void op_finish(struct holder *holder, struct op *op, int error, const struct msg *fields);
+void ops_fail(struct holder *holder, struct list *ops, int error);
+/* Sends `msg` with the op's req; the op then waits for the MSG_REPLY, which is -EIO if the node is or goes out of reach. */
+void op_call(struct holder *holder, struct op *op, uint32_t to, const struct msg *msg);
+void ops_free(struct holder *holder);
+
+/* object.c */
+struct object *object_find(const struct holder *holder, uint64_t obj);
+struct object *object_make(struct holder *holder, uint64_t obj);
+void request_open(struct holder *holder, struct op *op); /* also SETATTR, which goes out when it is open */
+void request_release(struct holder *holder, struct op *op);
+void open_replied(struct object *object, struct op *op, const struct msg *reply); /* to OPEN_ASKED */
+void object_opened(struct holder *holder, struct op *call, const struct msg *reply);
+/* Answers opens that are counted and need wait for nothing any more. */
+void opens_go_on(struct object *object);
+void open_interrupted(struct object *object, struct op *op);
+void object_revoked(struct object *object);
+void object_reap(struct object *object);
+void object_taken_all(struct object *object); /* TAKE_ALL is done */
+/* Ends what nobody has open any more, as far as its state allows. May free the object. */
+void object_settle(struct object *object);
+void objects_joined(struct holder *holder, uint32_t number);
+void objects_lost(struct holder *holder, uint32_t number);
+void objects_tick(struct holder *holder);
+void objects_free(struct holder *holder);
+
+/* fetch.c */
+struct fetch *fetch_find(const struct segment *segment, uint64_t page);
+struct fetch *fetch_make(struct segment *segment, uint64_t page);
+void fetch_page(struct segment *segment, uint64_t page, struct op *op);
+/* Asks again, or goes, if nothing keeps it as it is. */
+void fetch_tidy(struct segment *segment, uint64_t page);
+void fetches_fail(struct segment *segment, int error);
+void fetches_downgrade(struct segment *segment);
+void fetches_free(struct segment *segment);
+/* Reads past the new end fail now: what is shown could otherwise wait for their page locks, and they for it. */
+void reads_past_end_fail(struct segment *segment);
+void request_read(struct holder *holder, struct op *op);
+void granted(struct segment *segment, const struct msg *grant);
+/* Whether a request has a page from `page` on locked. */
+bool fetching_from(const struct segment *segment, uint64_t page);
+uint64_t first_locked(void *context, const struct cached *cached, uint64_t page); /* for the cache */
+
+/* write.c */
+void request_write(struct holder *holder, struct op *op);
+void write_granted(struct segment *segment, struct fetch *fetch, struct op *op);
+void write_grown(struct holder *holder, struct op *op, const struct msg *reply);
+/* A request ends: it extends the segment no more. */
+void write_ends(struct segment *segment, struct op *op);
+void request_sync(struct holder *holder, struct op *op);
+void synced(struct holder *holder, struct op *op, const struct msg *reply);
+
+/* recall.c */
+void recall(struct segment *segment, const struct msg *msg);
+void page_gone(struct segment *segment, uint64_t page, struct held *held);
+void range_gone(void *context, struct cached *cached, uint64_t first, uint64_t last); /* for the cache */
+void recalled_at_once(struct holder *holder, uint32_t from, const struct msg *recall);
+void segment_downgrade(struct segment *segment);
+void dwells_forget(const struct segment *segment, uint64_t page, bool all);
+void dwells_tick(struct holder *holder);
+uint64_t dwells_deadline_ns(const struct holder *holder);
+
+/* size.c */
+void shown_init(struct segment *segment);
+/* Shows the kernel the size, if that is wanted and possible now; goes on with who waits for it. */
+void size_settle(struct segment *segment);
+/* Whatever the kernel had is not known; the open is answered when it has been shown the size. */
+void size_first_open(struct segment *segment);
+bool size_known(const struct segment *segment);
+/* A SIZE (TAKE_SIZED), or the answer to a change of this node's own (TAKE_RESIZED). */
+void size_ordered(struct segment *segment, const struct msg *msg, enum take_goal goal);
+/* What such a change made necessary to drop is dropped. */
+void size_dropped(struct segment *segment, uint64_t cookie);
+/* What the kernel has may be less than `size_bytes` until its write(2) ends. */
+void size_extended(struct segment *segment, uint64_t size_bytes);
+/* Answers with attributes for the kernel: now, or when it is known what size it has. */
+void size_answer(struct segment *segment, struct op *op, const struct msg *fields);
+/* The answer to a SETATTR that changes the size: `fields` says the one that the kernel takes. */
+void size_answer_set(struct segment *segment, struct op *op, const struct msg *fields);
+void size_seen(void *context, struct cached *cached, uint64_t size_bytes);   /* for the cache */
+void size_raised(void *context, struct cached *cached, uint64_t size_bytes); /* likewise */
+void size_confirm(const struct holder *holder, uint32_t from, const struct msg *size);
+void size_forget(struct segment *segment);
+
+/* attrs.c */
+void request_getattr(struct holder *holder, struct op *op);
+void request_setattr(struct object *object, struct op *op);
+void attrs_replied(struct holder *holder, struct op *op, const struct msg *reply);
+/* Notes what a home has answered to `op`. */
+void attrs_note(struct object *object, const struct op *op, const struct msg *reply);
+/* Asks the object's home for something that is answered with attributes. */
+void attrs_call(struct holder *holder, struct op *op, const struct msg *msg);
+/* The op's object is found: answers with its attributes. */
+void attrs_found(struct holder *holder, struct op *op);
+void attrs_wrote(struct object *object, uint64_t mtime_ns, bool first);
+void attrs_recall(struct holder *holder, uint32_t from, const struct msg *msg);
+
+/* names.c */
+struct names *held_names_new(struct holder *holder);
+void held_names_free(struct names *names);
+void request_lookup(struct holder *holder, struct op *op);
+void request_list(struct holder *holder, struct op *op);
+void held_names_replied(struct holder *holder, struct op *op, const struct msg *reply);
+void held_names_recall(struct holder *holder, uint32_t from, const struct msg *msg);
+void held_names_told(struct holder *holder, const struct msg *msg);
+void held_names_forget_all(struct names *names, int error);
+
+/* travel.c: requests that only have to travel */
+void travel_request(struct holder *holder, struct op *op);
+void travel_replied(struct holder *holder, struct op *op, const struct msg *reply);
+
+/* end.c */
+void end_request(struct holder *holder, struct op *op);
+void end_replied(struct holder *holder, struct op *op, const struct msg *reply);
+uint64_t end_open(struct object *object, bool reads); /* the end's id */
+struct object *end_close(struct holder *holder, uint64_t id);
+void ends_deliver(struct object *object, const struct msg *msg);
+void ends_cut(struct object *object);
+void ends_free(struct holder *holder);
+
+#endif

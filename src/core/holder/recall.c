@@ -1,0 +1,187 @@
+/*
+ * recall.c: pages on their way back to their home.
+ *
+ * A page stays for DWELL_NS after its grant, so that the program that waited for it can use it. Where recalls keep coming that
+ * fast, every 256th stays for DWELL_LONG_NS: a program that the machine did not let run in all that time makes progress at
+ * last.
+ */
+#include "private.h"
+
+struct dwell {
+	struct list link;
+	struct segment *segment;
+	uint64_t page;
+	uint64_t deadline_ns;
+};
+
+void dwells_forget(const struct segment *segment, uint64_t page, bool all)
+{
+	struct list *link, *after;
+
+	list_for_each_safe(link, after, &segment->object->holder->dwells)
+	{
+		struct dwell *dwell = list_entry(link, struct dwell, link);
+
+		if (dwell->segment != segment || (!all && dwell->page != page))
+			continue;
+		list_remove(link);
+		free(dwell);
+	}
+}
+
+static void recalled(const struct segment *segment, uint64_t page, enum page_mode mode)
+{
+	struct msg msg = {.type = MSG_RECALLED,
+	                  .obj = segment->object->obj,
+	                  .seg = segment->cached.seg,
+	                  .page = page,
+	                  .count = 1,
+	                  .mode = (uint8_t)mode};
+
+	send_home(segment->object, &msg);
+}
+
+void page_gone(struct segment *segment, uint64_t page, struct held *held)
+{
+	segment->held_pages -= held->mode != PAGE_INVALID;
+	held->mode = PAGE_INVALID;
+	if (!held->recalled)
+		return;
+	held->recalled = false;
+	dwells_forget(segment, page, false);
+	recalled(segment, page, PAGE_INVALID);
+}
+
+static void gone_one(void *context, uint64_t page, void *item)
+{
+	struct held *held = item;
+
+	if (held->mode != PAGE_INVALID)
+		page_gone(context, page, held);
+}
+
+void range_gone(void *context, struct cached *cached, uint64_t first, uint64_t last)
+{
+	struct segment *segment = list_entry(cached, struct segment, cached);
+
+	(void)context;
+	page_table_each(&segment->pages, first, last, gone_one, segment);
+}
+
+static uint64_t dwell_until(const struct bus *bus, struct held *held)
+{
+	if (bus->now_ns - held->granted_ns > DWELL_QUICK_NS) {
+		held->quick = 0;
+		return 0;
+	}
+	return held->granted_ns + (++held->quick ? DWELL_NS : DWELL_LONG_NS);
+}
+
+static void dwell_start(struct segment *segment, uint64_t page, uint64_t until_ns)
+{
+	struct dwell *dwell = calloc(1, sizeof(*dwell));
+
+	CHECK(dwell);
+	dwell->segment = segment;
+	dwell->page = page;
+	dwell->deadline_ns = until_ns;
+	list_push_back(&segment->object->holder->dwells, &dwell->link);
+}
+
+static void recall_one(struct segment *segment, uint64_t page, enum page_mode mode)
+{
+	struct holder *holder = segment->object->holder;
+	struct held *held = page_table_find(&segment->pages, page);
+	struct fetch *fetch = fetch_find(segment, page);
+	uint64_t until_ns;
+
+	holder->bus->recalls++;
+	if (fetch && bus_broken(holder->bus, BREAK_RECALL_WAITS)) {
+		fetch->recalled = true;
+		return;
+	}
+	if (!held || held->mode <= mode) {
+		recalled(segment, page, held ? (enum page_mode)held->mode : PAGE_INVALID);
+		return;
+	}
+	held->recalled = true;
+	if (fetch) {
+		page_gone(segment, page, held); /* the kernel has it locked for a request, and not cached */
+		return;
+	}
+	if (cache_covers(&segment->cached, page))
+		return;
+	until_ns = dwell_until(holder->bus, held);
+	if (until_ns <= holder->bus->now_ns)
+		cache_take(holder->cache, &segment->cached, TAKE_RECALL, page, page, 0);
+	else
+		dwell_start(segment, page, until_ns);
+}
+
+void recall(struct segment *segment, const struct msg *msg)
+{
+	for (uint32_t i = 0; i < msg->count; i++)
+		recall_one(segment, msg->page + i, (enum page_mode)msg->mode);
+}
+
+void recalled_at_once(struct holder *holder, uint32_t from, const struct msg *recall)
+{
+	struct msg msg = *recall;
+
+	msg.type = MSG_RECALLED;
+	msg.mode = PAGE_INVALID;
+	bus_send(holder->bus, from, &msg);
+}
+
+static void downgrade_one(void *context, uint64_t page, void *item)
+{
+	struct held *held = item;
+
+	(void)context;
+	(void)page;
+	if (held->mode == PAGE_EXCLUSIVE)
+		held->mode = PAGE_SHARED;
+}
+
+void segment_downgrade(struct segment *segment)
+{
+	struct msg msg = {.type = MSG_DOWNGRADE, .obj = segment->object->obj, .seg = segment->cached.seg};
+
+	if (!segment->held_pages && !segment->fetches)
+		return;
+	page_table_each(&segment->pages, 0, PAGE_END, downgrade_one, NULL);
+	fetches_downgrade(segment);
+	send_home(segment->object, &msg);
+}
+
+void dwells_tick(struct holder *holder)
+{
+	struct list *link, *after;
+
+	list_for_each_safe(link, after, &holder->dwells)
+	{
+		struct dwell *dwell = list_entry(link, struct dwell, link);
+
+		if (dwell->deadline_ns > holder->bus->now_ns)
+			continue;
+		list_remove(link);
+		if (!cache_covers(&dwell->segment->cached, dwell->page))
+			cache_take(holder->cache, &dwell->segment->cached, TAKE_RECALL, dwell->page, dwell->page, 0);
+		free(dwell);
+	}
+}
+
+uint64_t dwells_deadline_ns(const struct holder *holder)
+{
+	uint64_t deadline = UINT64_MAX;
+	struct list *link, *after;
+
+	list_for_each_safe(link, after, &holder->dwells)
+	{
+		const struct dwell *dwell = list_entry(link, struct dwell, link);
+
+		if (dwell->deadline_ns < deadline)
+			deadline = dwell->deadline_ns;
+	}
+	return deadline;
+}

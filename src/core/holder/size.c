@@ -1,0 +1,348 @@
+/*
+ * size.c: what this node's kernel believes about a segment's size (K15, K22). The home orders sizes; the kernel keeps one of
+ * its own, which it takes from answers with attributes, and which a write(2) raises when it ends. A kernel that has a smaller
+ * one kills programs that use what is there; one that takes a smaller one late cuts off what was stored since. So:
+ *
+ * - A first open is answered when the kernel has been shown the size.
+ * - While the segment is open here, answers with attributes carry what the kernel has, and change nothing. Only a show does,
+ *   and the answer to a program's own truncate().
+ * - What a show returns is what the kernel really has.
+ *
+ *            SIZE, own change                      the kernel has it
+ *   KNOWN ---------------------> BEHIND --show--> -------------------> KNOWN
+ *     |  ^                        |  ^ a request of this node keeps it from being set: PROMISED to the home, shown when it ends
+ *     |  +-- shown, it has it ----+--+
+ *     +-- write(2) extended, SETATTR answered --> UNSURE -- somebody asks --> show
+ *
+ * A larger size can be shown at any time, also beside a show that does not come to an end. A smaller one cannot while a local
+ * write(2) extends the file or a local truncate() is under way, since the kernel ignores it then; and while a request has a
+ * page locked that is to be cut off, the show waits for it. Each may wait for the very change that waits for this kernel: then
+ * the home is promised that the kernel will have the size, and answers here wait until it has.
+ */
+#include "private.h"
+
+void shown_init(struct segment *segment)
+{
+	list_init(&segment->shown.answers);
+}
+
+bool size_known(const struct segment *segment)
+{
+	return segment->shown.sure && !segment->shown.astray && segment->shown.kernel_bytes == segment->size_bytes;
+}
+
+static struct holder *holder_of(const struct segment *segment)
+{
+	return segment->object->holder;
+}
+
+static bool in_use(const struct segment *segment)
+{
+	return segment->handles && (segment->object->state == OBJECT_OPEN || segment->object->state == OBJECT_DEAD);
+}
+
+void size_confirm(const struct holder *holder, uint32_t from, const struct msg *size)
+{
+	struct msg msg = {.type = MSG_SIZED, .obj = size->obj, .seg = size->seg, .cookie = size->cookie};
+
+	bus_send(holder->bus, from, &msg);
+}
+
+static void confirm(struct segment *segment)
+{
+	struct msg size = {.obj = segment->object->obj, .seg = segment->cached.seg, .cookie = segment->shown.confirm};
+
+	if (!segment->shown.confirm)
+		return;
+	segment->shown.confirm = 0;
+	size_confirm(holder_of(segment), home_of(segment->object), &size);
+}
+
+static void promise(struct segment *segment)
+{
+	if (!segment->shown.confirm)
+		return;
+	segment->shown.promised = true;
+	confirm(segment);
+}
+
+/* --- answers --------------------------------------------------------------------------------------------------------- */
+
+/* The kernel takes an answer to SETATTR whenever it comes to it. */
+static void unsettled(struct segment *segment, uint64_t size_bytes, uint64_t ctime_ns)
+{
+	struct shown *shown = &segment->shown;
+
+	shown->kernel_bytes = size_bytes;
+	if (bus_broken(holder_of(segment)->bus, BREAK_SETATTR_UNSETTLED))
+		return;
+	shown->sure = false;
+	shown->changed = true;
+	shown->settle_ns = ctime_ns;
+}
+
+static bool changing(const struct segment *segment)
+{
+	return segment->resizing || !list_empty(&segment->growing);
+}
+
+/*
+ * What this node itself is changing others may have seen before it is answered: until then nobody here is told what was
+ * before. Behind a SETATTR, which the kernel takes whenever it comes to it, the others wait until it has arrived.
+ */
+static void answers_go(struct segment *segment)
+{
+	struct list *link, *after;
+
+	if (changing(segment))
+		return;
+	list_for_each_safe(link, after, &segment->shown.answers)
+	{
+		struct op *op = list_entry(link, struct op, link);
+		struct msg fields = {.obj = op->msg.obj, .attr = op->msg.attr};
+		bool sets = op->msg.type == REQ_SETATTR && op->token;
+
+		fields.attr.size_bytes = segment->size_bytes;
+		op_finish(holder_of(segment), op, 0, &fields);
+		if (!sets)
+			continue;
+		unsettled(segment, fields.attr.size_bytes, fields.attr.ctime_ns);
+		return;
+	}
+}
+
+void size_answer(struct segment *segment, struct op *op, const struct msg *fields)
+{
+	if (!in_use(segment) && !changing(segment)) { /* the next open shows it anyhow */
+		op_finish(holder_of(segment), op, 0, fields);
+		return;
+	}
+	op->msg.attr = fields->attr;
+	list_remove(&op->link);
+	list_push_back(&segment->shown.answers, &op->link);
+	size_settle(segment);
+}
+
+void size_answer_set(struct segment *segment, struct op *op, const struct msg *fields)
+{
+	if (in_use(segment) && op->token) /* else its kernel hears nothing of it */
+		unsettled(segment, fields->attr.size_bytes, fields->attr.ctime_ns);
+	op_finish(holder_of(segment), op, 0, fields);
+}
+
+/* --- shows ----------------------------------------------------------------------------------------------------------- */
+
+/*
+ * Whether a request of a local program keeps the kernel from taking a smaller size now, or the show from coming to an end. A
+ * larger one it always takes.
+ */
+static bool blocked(const struct segment *segment)
+{
+	return segment->size_bytes < segment->shown.kernel_bytes &&
+	       (segment->extending || segment->resizing || fetching_from(segment, segment->size_bytes / PAGE_BYTES));
+}
+
+/* What the kernel has at most, unless a call of its own makes it larger from now on. */
+static uint64_t most_bytes(const struct segment *segment)
+{
+	const struct shown *shown = &segment->shown;
+	uint64_t most = segment->size_bytes;
+
+	if (segment->unshown)
+		return UINT64_MAX;
+	if (shown->kernel_bytes > most)
+		most = shown->kernel_bytes;
+	if (shown->astray && shown->target > most)
+		most = shown->target;
+	if (shown->astray && shown->seen_bytes > most)
+		most = shown->seen_bytes;
+	return most;
+}
+
+static void start(struct segment *segment)
+{
+	struct shown *shown = &segment->shown;
+	struct show show = {.most_bytes = most_bytes(segment),
+	                    .patient = shown->patient,
+	                    .lock = segment->unshown,
+	                    .size_bytes = segment->size_bytes,
+	                    .settle_ns = shown->settle_ns};
+
+	shown->target = show.size_bytes;
+	shown->changed = false;
+	shown->cut |= show.most_bytes > show.size_bytes;
+	cache_show(holder_of(segment)->cache, &segment->cached, &show);
+}
+
+static void known(struct segment *segment)
+{
+	segment->shown.promised = false;
+	segment->shown.patient = false;
+	confirm(segment);
+	answers_go(segment);
+	opens_go_on(segment->object);
+}
+
+/*
+ * The show of a smaller size, this one or the one under way, waits for the lock of a page that is to be cut off, and its request
+ * may wait for the change that waits for this kernel. A larger size that came meanwhile is raised beside it.
+ */
+static void confirm_if_blocked(struct segment *segment)
+{
+	const struct shown *shown = &segment->shown;
+	uint64_t low = shown->target < segment->size_bytes ? shown->target : segment->size_bytes;
+	struct show raise = {.most_bytes = segment->size_bytes, .size_bytes = segment->size_bytes};
+
+	if (!shown->confirm || !fetching_from(segment, low / PAGE_BYTES))
+		return;
+	if (!shown->astray && !shown->settle_ns && low >= shown->kernel_bytes)
+		return;
+	if (shown->cuts && segment->size_bytes <= shown->target)
+		promise(segment);
+	else if (!segment->cached.raise_token)
+		cache_raise(holder_of(segment)->cache, &segment->cached, &raise);
+}
+
+void size_raised(void *context, struct cached *cached, uint64_t size_bytes)
+{
+	struct segment *segment = list_entry(cached, struct segment, cached);
+
+	(void)context;
+	segment->shown.seen_bytes = size_bytes;
+	segment->shown.astray = true; /* what the other show makes of it is not known */
+	segment->shown.changed = true;
+	if (size_bytes >= segment->size_bytes)
+		promise(segment);
+	size_settle(segment);
+}
+
+/* No program has it open: what the kernel has matters at the next open only. */
+static void unused(struct segment *segment)
+{
+	struct list *link, *after;
+
+	confirm(segment);
+	segment->unshown = false;
+	if (changing(segment))
+		return;
+	list_for_each_safe(link, after, &segment->shown.answers)
+	{
+		struct op *op = list_entry(link, struct op, link);
+		struct msg fields = {.obj = op->msg.obj, .attr = op->msg.attr};
+
+		op_finish(holder_of(segment), op, 0, &fields);
+	}
+}
+
+void size_settle(struct segment *segment)
+{
+	struct shown *shown = &segment->shown;
+	bool wanted;
+
+	if (!in_use(segment)) {
+		unused(segment);
+		return;
+	}
+	if (segment->cached.show_token) {
+		confirm_if_blocked(segment);
+		return;
+	}
+	if (size_known(segment))
+		known(segment);
+	wanted = shown->confirm || shown->astray || segment->unshown || !list_empty(&shown->answers) ||
+	         shown->kernel_bytes != segment->size_bytes;
+	if (size_known(segment) || !wanted)
+		return;
+	if (blocked(segment)) {
+		promise(segment);
+		return;
+	}
+	start(segment);
+	confirm_if_blocked(segment);
+}
+
+void size_seen(void *context, struct cached *cached, uint64_t size_bytes)
+{
+	struct segment *segment = list_entry(cached, struct segment, cached);
+	struct shown *shown = &segment->shown;
+
+	(void)context;
+	if (bus_broken(holder_of(segment)->bus, BREAK_SHOW_UNCHECKED)) {
+		size_bytes = shown->target;
+		shown->changed = false;
+	}
+	/* More than it was to be raised to, and not by this node's own doing: a late show of before. */
+	shown->astray = shown->changed || size_bytes > shown->target;
+	shown->seen_bytes = size_bytes;
+	if (!shown->changed) {
+		shown->settle_ns = 0;
+		shown->sure = size_bytes == shown->target;
+		shown->patient = !shown->sure;
+		if (shown->sure)
+			shown->kernel_bytes = size_bytes;
+		else
+			promise(segment);
+	}
+	size_settle(segment);
+}
+
+/* --- what changes it -------------------------------------------------------------------------------------------------- */
+
+void size_first_open(struct segment *segment)
+{
+	segment->unshown = true;
+	segment->shown.sure = false;
+	segment->shown.astray = false;
+	segment->shown.settle_ns = 0;
+}
+
+void size_extended(struct segment *segment, uint64_t size_bytes)
+{
+	struct shown *shown = &segment->shown;
+
+	if (size_bytes <= shown->kernel_bytes)
+		return;
+	shown->kernel_bytes = size_bytes;
+	shown->sure = false;
+	shown->changed = true;
+}
+
+void size_ordered(struct segment *segment, const struct msg *msg, enum take_goal goal)
+{
+	struct list *link, *after;
+
+	segment->size_bytes = msg->size;
+	segment->object->attr.size_bytes = msg->size; /* which may be kept when it is closed */
+	list_for_each_safe(link, after, &segment->shown.answers)
+		list_entry(link, struct op, link)->msg.attr.size_bytes = msg->size;
+	reads_past_end_fail(segment);
+	if (msg->low != NO_LOW)
+		cache_take(holder_of(segment)->cache, &segment->cached, goal, msg->low / PAGE_BYTES, PAGE_END, msg->cookie);
+	if (msg->low == NO_LOW && goal == TAKE_SIZED) {
+		segment->shown.confirm = msg->cookie;
+		segment->shown.cuts = false;
+	}
+	size_settle(segment);
+}
+
+/* Takes end in any order; the home waits for the latest only. */
+void size_dropped(struct segment *segment, uint64_t cookie)
+{
+	if (cookie > segment->shown.confirm) {
+		segment->shown.confirm = cookie;
+		segment->shown.cuts = true;
+	}
+	size_settle(segment);
+}
+
+void size_forget(struct segment *segment)
+{
+	struct shown *shown = &segment->shown;
+
+	ops_fail(holder_of(segment), &shown->answers, -EIO);
+	shown->sure = false;
+	shown->promised = false;
+	shown->settle_ns = 0;
+	shown->confirm = 0;
+	segment->unshown = false;
+}

@@ -1,0 +1,390 @@
+/*
+ * pages.c: the page directory of a segment. For each page either any number of nodes hold it shared, or one holds it
+ * exclusive. One transaction at a time per page, first come first served: whoever stands in the way of the first waiter
+ * is recalled, and only when all of them have confirmed is the page granted. Transactions on different pages do not
+ * touch each other.
+ *
+ * All that concerns a page travels on the one FIFO channel between its home and a node: a PUT that a recall brought out
+ * arrives before the RECALLED, and a RECALL after the GRANT that it takes back. The home's copy is the current one but
+ * for what the one exclusive holder has dirty.
+ */
+#include "private.h"
+
+static struct bus *bus_of(const struct segment *segment)
+{
+	return segment->object->home->bus;
+}
+
+static node_set seat(const struct segment *segment, uint32_t number)
+{
+	return one(segment->object, number);
+}
+
+void unpromise(struct home *home, struct page *entry)
+{
+	if (!(entry->flags & PAGE_PROMISED))
+		return;
+	entry->flags &= (uint8_t)~PAGE_PROMISED;
+	bus_give_pages(home->bus, 1);
+}
+
+void holder_remove(struct home *home, struct page *entry, node_set holder)
+{
+	entry->holders &= ~holder;
+	if (entry->mode == PAGE_EXCLUSIVE)
+		unpromise(home, entry);
+	if (!entry->holders)
+		entry->mode = PAGE_INVALID;
+}
+
+/* --- waiting --------------------------------------------------------------------------------------------------------- */
+
+/* How many requests of the node wait, to be counted up and down. */
+static uint32_t *waiting_of(struct home *home, uint32_t number)
+{
+	unsigned free_one = 0;
+
+	for (unsigned i = 0; i < NODES_MAX; i++) {
+		if (home->waiting[i].number == number)
+			return &home->waiting[i].count;
+		if (!home->waiting[i].number)
+			free_one = i;
+	}
+	home->waiting[free_one].number = number;
+	home->waiting[free_one].count = 0;
+	return &home->waiting[free_one].count;
+}
+
+static struct transaction *transaction_make(struct segment *segment, uint64_t page, struct page *entry)
+{
+	struct transaction *transaction = entry->transaction;
+
+	if (transaction)
+		return transaction;
+	transaction = calloc(1, sizeof(*transaction));
+	if (!transaction)
+		return NULL;
+	list_init(&transaction->waiters);
+	list_init(&transaction->recall_link);
+	transaction->segment = segment;
+	transaction->page = page;
+	entry->transaction = transaction;
+	return transaction;
+}
+
+void waiter_remove(struct home *home, struct waiter *waiter)
+{
+	--*waiting_of(home, waiter->from);
+	list_remove(&waiter->link);
+	free(waiter);
+}
+
+void transaction_free(struct home *home, struct page *entry)
+{
+	struct transaction *transaction = entry->transaction;
+	struct list *link, *after;
+
+	if (!transaction)
+		return;
+	list_for_each_safe(link, after, &transaction->waiters)
+		waiter_remove(home, list_entry(link, struct waiter, link));
+	list_remove(&transaction->recall_link);
+	free(transaction);
+	entry->transaction = NULL;
+}
+
+/* --- granting -------------------------------------------------------------------------------------------------------- */
+
+void grant_error(const struct segment *segment, uint64_t page, const struct waiter *waiter, int error)
+{
+	struct msg msg = {.type = MSG_GRANT,
+	                  .obj = segment->object->obj,
+	                  .seg = segment->number,
+	                  .page = page,
+	                  .count = 1,
+	                  .req = waiter->req,
+	                  .error = error};
+
+	bus_send(bus_of(segment), waiter->from, &msg);
+}
+
+/* Why the page cannot be had at all, 0 if it can. */
+static int refusal(const struct segment *segment, uint64_t page, const struct page *entry, const struct waiter *waiter)
+{
+	if (object_dead(segment->object))
+		return -EIO;
+	if (page >= pages_of(segment->size_bytes) && !waiter->past_end)
+		return -ERANGE;
+	if (entry->flags & PAGE_LOST)
+		return -EIO;
+	return 0;
+}
+
+static node_set in_the_way(const struct segment *segment, const struct page *entry, const struct waiter *waiter)
+{
+	node_set others = entry->holders & ~seat(segment, waiter->from);
+
+	if (bus_broken(bus_of(segment), BREAK_NO_COHERENCE))
+		return 0;
+	return waiter->mode == PAGE_EXCLUSIVE || entry->mode == PAGE_EXCLUSIVE ? others : 0;
+}
+
+/* Enters the waiter as holder. Before a page is granted exclusive its memory is promised, so that a PUT finds room. */
+static int hold(const struct segment *segment, struct page *entry, const struct waiter *waiter)
+{
+	if (waiter->mode == PAGE_EXCLUSIVE) {
+		if (!(entry->flags & (PAGE_DATA | PAGE_PROMISED))) {
+			if (!bus_take_page(bus_of(segment)))
+				return -ENOSPC;
+			entry->flags |= PAGE_PROMISED;
+		}
+		entry->holders = seat(segment, waiter->from);
+	} else {
+		entry->holders |= seat(segment, waiter->from);
+		unpromise(segment->object->home, entry);
+	}
+	entry->mode = (uint8_t)waiter->mode;
+	return 0;
+}
+
+/* How many pages from `page` on, at most `count`, can be granted with it in one message without waiting. */
+static uint32_t grant_run(struct segment *segment, uint64_t page, const struct waiter *waiter)
+{
+	struct page *first = page_table_find(&segment->pages, page);
+	uint32_t run = 1;
+
+	for (; run < waiter->count && run < MSG_PAGES_MAX; run++) {
+		struct page *entry = NULL;
+
+		if (page + run < pages_of(segment->size_bytes))
+			entry = page_table_make(&segment->pages, page + run);
+		if (!entry || entry->transaction || sizes_block(segment, page + run) ||
+		    refusal(segment, page + run, entry, waiter) || in_the_way(segment, entry, waiter) ||
+		    (entry->flags & PAGE_DATA) != (first->flags & PAGE_DATA) || hold(segment, entry, waiter))
+			break;
+	}
+	return run;
+}
+
+static int grant(struct segment *segment, uint64_t page, struct page *entry, const struct waiter *waiter)
+{
+	struct msg msg = {.type = MSG_GRANT,
+	                  .obj = segment->object->obj,
+	                  .seg = segment->number,
+	                  .page = page,
+	                  .req = waiter->req,
+	                  .mode = (uint8_t)waiter->mode};
+	int error = hold(segment, entry, waiter);
+
+	if (error)
+		return error;
+	msg.count = grant_run(segment, page, waiter);
+	if (entry->flags & PAGE_DATA) {
+		msg.payload.kind = PAYLOAD_STORE;
+		msg.payload.length_bytes = msg.count * PAGE_BYTES;
+		segment->object->bytes += msg.payload.length_bytes;
+	} else {
+		msg.flags = GRANT_ZERO;
+	}
+	bus_send(bus_of(segment), waiter->from, &msg);
+	return 0;
+}
+
+static void recall(struct segment *segment, uint64_t page, struct transaction *transaction, node_set holders,
+                   enum page_mode mode)
+{
+	struct bus *bus = bus_of(segment);
+	/* A waiter that reads leaves the others their shared copies; the page cache then gives up all the same. */
+	struct msg msg = {.type = MSG_RECALL,
+	                  .obj = segment->object->obj,
+	                  .seg = segment->number,
+	                  .page = page,
+	                  .count = 1,
+	                  .mode = mode == PAGE_SHARED ? PAGE_SHARED : PAGE_INVALID};
+
+	transaction->recalled = holders;
+	transaction->since_ns = bus->now_ns;
+	list_push_back(&segment->object->home->page_recalls, &transaction->recall_link);
+	segment->object->handoffs++;
+	bus->handoffs++;
+	bus_send_all(bus, holders, &msg);
+}
+
+/* The one mover: serves waiters in turn until one has to wait, and ends the transaction when none is left. */
+void pages_advance(struct segment *segment, uint64_t page, struct page *entry)
+{
+	struct transaction *transaction = entry->transaction;
+	struct home *home = segment->object->home;
+
+	if (!transaction)
+		return;
+	while (!transaction->recalled && !list_empty(&transaction->waiters) && !sizes_block(segment, page)) {
+		struct waiter *waiter = list_entry(transaction->waiters.next, struct waiter, link);
+		int error = refusal(segment, page, entry, waiter);
+		node_set holders = in_the_way(segment, entry, waiter);
+
+		if (!error && holders) {
+			recall(segment, page, transaction, holders, waiter->mode);
+			if (!bus_broken(home->bus, BREAK_EARLY_GRANT))
+				return;
+		}
+		if (!error)
+			error = grant(segment, page, entry, waiter);
+		if (error)
+			grant_error(segment, page, waiter, error);
+		waiter_remove(home, waiter);
+	}
+	if (!transaction->recalled && list_empty(&transaction->waiters))
+		transaction_free(home, entry);
+}
+
+/* --- messages -------------------------------------------------------------------------------------------------------- */
+
+/* The page's entry; makes room by forgetting pages that nobody holds. */
+static struct page *entry_make(struct segment *segment, uint64_t page)
+{
+	struct page *entry = page_table_make(&segment->pages, page);
+
+	if (entry)
+		return entry;
+	page_table_trim(&segment->pages);
+	return page_table_make(&segment->pages, page);
+}
+
+static int wait_for_page(struct segment *segment, const struct waiter *request, uint64_t page)
+{
+	struct home *home = segment->object->home;
+	uint32_t *waiting = waiting_of(home, request->from);
+	struct page *entry;
+	struct waiter *waiter;
+
+	if (object_dead(segment->object))
+		return -EIO;
+	if (page >= pages_of(segment->size_bytes) && !request->past_end)
+		return -ERANGE;
+	if (*waiting >= WAITERS_PER_NODE_MAX)
+		return -EBUSY;
+	entry = entry_make(segment, page);
+	waiter = entry ? calloc(1, sizeof(*waiter)) : NULL;
+	if (!waiter || !transaction_make(segment, page, entry)) {
+		free(waiter);
+		return -ENOSPC;
+	}
+	*waiter = *request;
+	++*waiting;
+	list_push_back(&entry->transaction->waiters, &waiter->link);
+	pages_advance(segment, page, entry);
+	return 0;
+}
+
+void pages_get(struct segment *segment, uint32_t from, const struct msg *msg)
+{
+	struct waiter request = {.from = from,
+	                         .req = msg->req,
+	                         .count = msg->count,
+	                         .mode = msg->mode == PAGE_EXCLUSIVE ? PAGE_EXCLUSIVE : PAGE_SHARED,
+	                         .past_end = msg->mode == PAGE_EXCLUSIVE && msg->flags & GET_PAST_END};
+	int error;
+
+	segment->object->faults++;
+	bus_of(segment)->faults++;
+	if (request.past_end && bus_broken(bus_of(segment), BREAK_SIZE_EARLY))
+		sizes_early(segment, msg->size);
+	error = request.mode == PAGE_EXCLUSIVE && !(segment->object->writers & seat(segment, from))
+	                ? -EPERM
+	                : wait_for_page(segment, &request, msg->page);
+	if (error)
+		grant_error(segment, msg->page, &request, error);
+}
+
+static void recalled_one(struct segment *segment, uint32_t from, uint64_t page, enum page_mode mode)
+{
+	struct page *entry = page_table_find(&segment->pages, page);
+	struct transaction *transaction = entry ? entry->transaction : NULL;
+	node_set holder = seat(segment, from);
+
+	if (!transaction || !(transaction->recalled & holder))
+		return;
+	if (!bus_broken(bus_of(segment), BREAK_EARLY_GRANT)) {
+		if (mode == PAGE_INVALID) {
+			holder_remove(segment->object->home, entry, holder);
+		} else if (mode == PAGE_SHARED && entry->mode == PAGE_EXCLUSIVE) {
+			entry->mode = PAGE_SHARED;
+			unpromise(segment->object->home, entry);
+		}
+	}
+	transaction->recalled &= ~holder;
+	if (!transaction->recalled)
+		list_remove(&transaction->recall_link);
+	pages_advance(segment, page, entry);
+}
+
+void pages_recalled(struct segment *segment, uint32_t from, const struct msg *msg)
+{
+	for (uint32_t i = 0; i < msg->count; i++)
+		recalled_one(segment, from, msg->page + i, (enum page_mode)msg->mode);
+}
+
+static void violation(const struct segment *segment, uint32_t from, uint64_t page)
+{
+	struct bus *bus = bus_of(segment);
+
+	bus->violations++;
+	bus_log(bus, LOG_LEVEL_ERROR,
+	        "node %s wrote page %" PRIu64 " of object %" PRIu64 " without holding it exclusive; not taken",
+	        bus_name(bus, from), page, segment->object->obj);
+}
+
+bool pages_put(struct segment *segment, uint32_t from, const struct msg *msg)
+{
+	struct page *entry = page_table_find(&segment->pages, msg->page);
+	uint64_t start = msg->page * PAGE_BYTES + msg->offset;
+	uint64_t end = msg->flags & PUT_GROWS && msg->size > segment->size_bytes ? msg->size : segment->size_bytes;
+	uint32_t length = msg->payload.length_bytes;
+	struct action *action;
+
+	if (start >= end || object_dead(segment->object))
+		return false; /* cut off meanwhile */
+	if (length > end - start)
+		length = (uint32_t)(end - start);
+	if (!entry || entry->mode != PAGE_EXCLUSIVE || !(entry->holders & seat(segment, from))) {
+		violation(segment, from, msg->page);
+		if (!bus_broken(bus_of(segment), BREAK_NO_COHERENCE | BREAK_EARLY_GRANT | BREAK_NO_OPEN_FLUSH))
+			return false;
+		entry = page_table_make(&segment->pages, msg->page);
+		if (!entry)
+			return false;
+	}
+	if (!(entry->flags & PAGE_DATA)) {
+		if (!(entry->flags & PAGE_PROMISED) && !bus_take_page(bus_of(segment)))
+			return false;
+		entry->flags = (uint8_t)((entry->flags & ~PAGE_PROMISED) | PAGE_DATA);
+		segment->pages_data++;
+	}
+	segment->object->bytes += length;
+	segment->object->attr.mtime_ns = msg->attr.mtime_ns;
+	if (msg->attr.mtime_ns > segment->object->attr.ctime_ns)
+		segment->object->attr.ctime_ns = msg->attr.mtime_ns;
+	action = bus_act(bus_of(segment), ACT_STORE_WRITE);
+	action->msg.obj = segment->object->obj;
+	action->msg.seg = segment->number;
+	action->msg.page = msg->page;
+	action->msg.offset = msg->offset;
+	action->msg.payload = payload_bytes(msg->payload.bytes, length);
+	return true;
+}
+
+/* A node that does not answer a recall, though it lives, must not hold up the others for ever. */
+void pages_tick(struct home *home)
+{
+	while (!list_empty(&home->page_recalls)) {
+		struct transaction *oldest = list_entry(home->page_recalls.next, struct transaction, recall_link);
+
+		if (home->bus->now_ns - oldest->since_ns < RECALL_TIMEOUTS * home->bus->timeout_ns)
+			return;
+		hang_up_all(home->bus, oldest->recalled,
+		            bus_text(home->bus, "it did not give back page %" PRIu64 " of object %" PRIu64, oldest->page,
+		                     oldest->segment->object->obj));
+		list_remove(&oldest->recall_link);
+	}
+}

@@ -1,0 +1,377 @@
+/*
+ * kernel_io.c: what programs do with an open file: faults, loads and stores of its mapping, read(2), write(2), fsync.
+ */
+#include "pagecache.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "node.h"
+
+/* --- faults -------------------------------------------------------------------------------------------------------- */
+
+static bool past_end(const struct inode *inode, unsigned index)
+{
+	return (uint64_t)index * PAGE_BYTES >= inode->size_bytes;
+}
+
+/* Fills the locked page, which is not uptodate; unlocks it. */
+static int fill(struct inode *inode, unsigned index, struct thread *thread)
+{
+	struct page *page = &inode->pages[index];
+	struct request *request = kernel_inode_request(inode, REQ_READ);
+	int error;
+
+	page->present = true;
+	while (page->writebacks)
+		pagecache_wait(inode, "a write-back, to read");
+	request->msg.page = index;
+	request->msg.count = 1;
+	error = kernel_call(request, thread);
+	if (random_permille(inode_sched(inode), 500))
+		pagecache_pause(inode);
+	if (error) {
+		pagecache_drop(inode, page, "FUSE_READ failed");
+	} else {
+		memcpy(page->words, request->reply_words, sizeof(page->words));
+		page->generation = request->generation;
+		page->uptodate = true;
+		sim_trace(inode_sim(inode), inode->node, "      page %u of o%u filled", index, inode->object->index);
+		checker_page(inode, index);
+	}
+	pagecache_unlock(inode, page);
+	return error;
+}
+
+/* Until the page is cached; with `mapped` also until no invalidation keeps it unmapped. */
+static int fault(struct inode *inode, unsigned index, bool mapped, struct thread *thread)
+{
+	struct page *page = &inode->pages[index];
+	int error;
+
+	for (;;) {
+		if (past_end(inode, index))
+			return -EFAULT;
+		if (page->present && page->uptodate && !(mapped && page->unmapped))
+			return 0;
+		pagecache_lock(inode, page, "a page lock, at a fault");
+		if (past_end(inode, index) || (page->present && page->uptodate)) {
+			pagecache_unlock(inode, page);
+			continue;
+		}
+		error = fill(inode, index, thread);
+		if (error)
+			return error;
+		/* The reply has been processed, the thread is not back yet: an invalidation can slip in between. */
+		pagecache_pause(inode);
+		pagecache_changed(inode);
+	}
+}
+
+int kernel_load(struct inode *inode, unsigned page, unsigned word, struct thread *thread, uint64_t *value)
+{
+	int error = fault(inode, page, true, thread);
+
+	if (error)
+		return error;
+	*value = inode->pages[page].words[word];
+	inode->activity++;
+	checker_load(inode, page, word, *value, "load");
+	return 0;
+}
+
+/* Until the page can be stored to: it is there and dirty. Nothing asks the daemon for that (K2). */
+static int fault_for_store(struct inode *inode, unsigned index, struct thread *thread)
+{
+	struct page *page = &inode->pages[index];
+
+	for (;;) {
+		int error = fault(inode, index, true, thread);
+
+		if (error)
+			return error;
+		if (page->dirty)
+			return 0;
+		pagecache_lock(inode, page, "a page lock, to make it writable");
+		while (page->writebacks && page->uptodate)
+			pagecache_wait(inode, "a write-back, to make it writable");
+		if (!page->present || !page->uptodate) {
+			pagecache_unlock(inode, page);
+			continue;
+		}
+		page->dirty = true;
+		sim_trace(inode_sim(inode), inode->node, "      page %u of o%u is dirty", index, inode->object->index);
+		checker_page(inode, index);
+		pagecache_unlock(inode, page);
+		if (random_permille(inode_sched(inode), 300))
+			pagecache_pause(inode);
+	}
+}
+
+int kernel_store(struct inode *inode, unsigned page, unsigned word, uint64_t value, struct thread *thread)
+{
+	int error = fault_for_store(inode, page, thread);
+
+	if (error)
+		return error;
+	inode->pages[page].words[word] = value;
+	inode->activity++;
+	checker_store(inode, page, word, value);
+	return 0;
+}
+
+int kernel_add(struct inode *inode, unsigned page, unsigned word, struct thread *thread)
+{
+	int error = fault_for_store(inode, page, thread);
+	uint64_t value;
+
+	if (error)
+		return error;
+	value = inode->pages[page].words[word];
+	inode->activity++;
+	checker_load(inode, page, word, value, "atomic add");
+	inode->pages[page].words[word] = value + 1;
+	inode->object->adds[page]++;
+	checker_store(inode, page, word, value + 1);
+	return 0;
+}
+
+/* --- open and close -------------------------------------------------------------------------------------------------- */
+
+int kernel_open(struct inode *inode, bool writable, struct thread *thread, struct file *file)
+{
+	struct request *request = kernel_inode_request(inode, REQ_OPEN);
+	int error;
+
+	request->msg.mode = writable ? PAGE_EXCLUSIVE : PAGE_SHARED;
+	checker_open_begin(inode, writable);
+	error = kernel_call(request, thread);
+	if (error) {
+		checker_open_end(inode, writable);
+		return error;
+	}
+	*file = (struct file){.inode = inode, .writable = writable, .open = true};
+	if (writable)
+		inode->writers++;
+	else
+		inode->readers++;
+	checker_inode(inode);
+	return 0;
+}
+
+static bool dirt(const struct inode *inode)
+{
+	for (unsigned i = 0; i < OBJECT_PAGES; i++)
+		if (inode->pages[i].dirty || inode->pages[i].writebacks)
+			return true;
+	return false;
+}
+
+/* munmap and close; the RELEASE goes out when nothing refers to the handle any more, and nobody waits for it. */
+void kernel_close(struct file *file)
+{
+	struct inode *inode = file->inode;
+	struct request *request = kernel_inode_request(inode, REQ_RELEASE);
+
+	if (file->writable) {
+		pagecache_flush(inode, 0);
+		while (inode->writers == 1 && dirt(inode))
+			pagecache_flush(inode, 0);
+		inode->writers--;
+	} else {
+		inode->readers--;
+	}
+	checker_open_end(inode, file->writable);
+	if (!inode->writers && !inode->readers)
+		inode->own_handle = false;
+	file->open = false;
+	request->msg.mode = file->writable ? PAGE_EXCLUSIVE : PAGE_SHARED;
+	node_submit(request);
+}
+
+int kernel_fsync(struct inode *inode, struct thread *thread)
+{
+	pagecache_lock_inode(inode);
+	pagecache_flush(inode, 0);
+	pagecache_unlock_inode(inode);
+	return kernel_call(kernel_inode_request(inode, REQ_SYNC), thread);
+}
+
+/* --- read(2) --------------------------------------------------------------------------------------------------------- */
+
+/* The bytes of one page that the file has when the page is there. */
+static uint64_t read_page(struct inode *inode, uint64_t from, uint64_t end)
+{
+	unsigned page = (unsigned)(from / PAGE_BYTES);
+
+	if (end > inode->size_bytes)
+		end = inode->size_bytes;
+	if (end <= from)
+		return 0;
+	for (uint64_t at = from; at < end; at += BLOCK_BYTES) {
+		unsigned word = (unsigned)(at % PAGE_BYTES / BLOCK_BYTES);
+
+		checker_load(inode, page, word, inode->pages[page].words[word], "read(2)");
+	}
+	return end - from;
+}
+
+int kernel_read(struct inode *inode, uint64_t from, uint64_t bytes, struct thread *thread)
+{
+	uint64_t at = from, end = from + bytes;
+	int error = 0;
+
+	if (end > inode->size_bytes)
+		error = kernel_getattr(inode, thread, NULL);
+	while (at < end && !error) {
+		uint64_t next = (at / PAGE_BYTES + 1) * PAGE_BYTES, got;
+
+		if (next > end)
+			next = end;
+		error = fault(inode, (unsigned)(at / PAGE_BYTES), false, thread);
+		if (error)
+			break;
+		got = read_page(inode, at, next);
+		at += got;
+		if (at < next)
+			break;
+		if (at < end && random_permille(inode_sched(inode), 300))
+			pagecache_pause(inode);
+	}
+	inode->activity++;
+	return error && error != -EFAULT && at == from ? error : (int)(at - from);
+}
+
+/* --- write(2) -------------------------------------------------------------------------------------------------------- */
+
+/* Part of a write(2): what goes to one page. */
+struct piece {
+	struct request *request;
+	struct page *page;
+	unsigned index;
+	unsigned words;
+	uint32_t incarnation;
+	bool keeps_lock;
+	struct change change;
+};
+
+static void piece_copy(struct inode *inode, struct piece *piece, uint64_t from, uint64_t bytes)
+{
+	struct request *request = piece->request;
+	struct page *page = piece->page;
+
+	request->msg.page = piece->index;
+	request->data = true;
+	request->first = (uint8_t)(from % PAGE_BYTES / BLOCK_BYTES);
+	request->data_bytes = (uint32_t)bytes;
+	piece->words = (unsigned)((bytes + BLOCK_BYTES - 1) / BLOCK_BYTES);
+	checker_write_begin(&piece->change, inode, from, bytes, request->words);
+	for (unsigned i = request->first; i < request->first + piece->words; i++) {
+		uint64_t at = (uint64_t)piece->index * PAGE_BYTES + i * BLOCK_BYTES;
+
+		if (at + 1 == from + bytes) /* one byte of it */
+			page->words[i] = (page->words[i] & ~UINT64_C(0xff)) | request->words[i];
+		else
+			page->words[i] = request->words[i];
+	}
+	if (bytes == PAGE_BYTES && !page->uptodate) {
+		page->uptodate = true;
+		page->early = true;
+	}
+}
+
+static void piece_returned(struct inode *inode, struct piece *piece)
+{
+	struct page *page = piece->page;
+	int error = piece->request->error;
+	bool same = page->present && page->incarnation == piece->incarnation;
+
+	checker_change_end(&piece->change, error);
+	if (error && same && (page->early || !page->dirty))
+		pagecache_drop(inode, page, "write(2) failed");
+	if (!error && same && page->early) {
+		page->early = false;
+		page->generation = piece->request->generation;
+		checker_page(inode, piece->index);
+	}
+	if (piece->keeps_lock) {
+		pagecache_drop(inode, page, "not uptodate after write(2)");
+		pagecache_unlock(inode, page);
+	}
+}
+
+static int write_piece(struct inode *inode, uint64_t from, uint64_t bytes, struct thread *thread)
+{
+	struct piece piece = {.request = kernel_inode_request(inode, REQ_WRITE), .index = (unsigned)(from / PAGE_BYTES)};
+
+	piece.page = &inode->pages[piece.index];
+	pagecache_lock(inode, piece.page, "a page lock, to write");
+	piece.page->present = true;
+	piece.incarnation = piece.page->incarnation;
+	piece_copy(inode, &piece, from, bytes);
+	piece.keeps_lock = !piece.page->uptodate;
+	if (!piece.keeps_lock)
+		pagecache_unlock(inode, piece.page);
+	while (piece.page->writebacks)
+		pagecache_wait(inode, "a write-back, to write");
+	kernel_call(piece.request, thread);
+	pagecache_pause(inode);
+	piece_returned(inode, &piece);
+	return piece.request->error;
+}
+
+/* fuse_perform_write(), with the inode lock: page by page, and i_size only when all is done, or the first page failed. */
+static int perform_write(struct inode *inode, uint64_t from, uint64_t bytes, struct thread *thread)
+{
+	uint64_t at = from, end = from + bytes;
+	int error = 0;
+
+	inode->write_end = end;
+	inode->size_unstable = end > inode->size_bytes;
+	inode->resizes += kernel_resizing(inode);
+	while (at < end && !error) {
+		uint64_t next = (at / PAGE_BYTES + 1) * PAGE_BYTES;
+
+		next = next < end ? next : end;
+		error = write_piece(inode, at, next - at, thread);
+		if (!error)
+			at = next;
+	}
+	inode->resizes += kernel_resizing(inode);
+	inode->write_end = 0;
+	/* fuse_write_update_attr(): also what did not extend when it began may do so now. */
+	if (at > from || !inode->node->old_kernel)
+		inode->attr_version = ++inode->node->attr_version;
+	if (at > from && at > inode->size_bytes) {
+		inode->size_bytes = at;
+		sim_trace(inode_sim(inode), inode->node, "      o%u: the kernel's size is %llu after write(2)",
+		          inode->object->index, (unsigned long long)at);
+	}
+	inode->size_unstable = false;
+	return at > from ? (int)(at - from) : error;
+}
+
+int kernel_write(struct inode *inode, uint64_t from, uint64_t bytes, struct thread *thread)
+{
+	int result;
+
+	CHECK(from + bytes <= OBJECT_PAGES * PAGE_BYTES && !(from % BLOCK_BYTES));
+	pagecache_lock_inode(inode);
+	result = perform_write(inode, from, bytes, thread);
+	pagecache_unlock_inode(inode);
+	return result;
+}
+
+int kernel_append(struct inode *inode, uint64_t bytes, struct thread *thread)
+{
+	uint64_t from;
+	int result = -EFBIG;
+
+	pagecache_lock_inode(inode);
+	from = (inode->size_bytes + BLOCK_BYTES - 1) / BLOCK_BYTES * BLOCK_BYTES;
+	if (from + bytes <= OBJECT_PAGES * PAGE_BYTES)
+		result = perform_write(inode, from, bytes, thread);
+	pagecache_unlock_inode(inode);
+	return result;
+}

@@ -1,0 +1,321 @@
+/*
+ * kernel_size.c: what a simulated kernel believes of a file: its size (i_size), ctime, and how new that is.
+ *
+ * Each request for attributes remembers the version at which it was sent. The thread that asked applies the answer, some
+ * time after it came; it is ignored when something newer was applied meanwhile, or while an extending write(2) or a
+ * truncate is under way. The answer to SETATTR is applied whatever the version. FUSE_NOTIFY_STORE past the end raises
+ * i_size without asking anybody. Whenever i_size becomes smaller, pages are cut, dirty ones too.
+ */
+#include "pagecache.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "node.h"
+
+#define SETTLE_MAX_NS (2000 * MS)
+#define SETTLE_FIRST_NS (20 * US)
+#define SETTLE_LONGEST_NS (1 * MS)
+#define PATIENCE_NS (20 * MS)
+#define SHOWS_AT_ONCE 3u
+#define STUCK_NS (1 * MS)
+
+/* --- answers with attributes --------------------------------------------------------------------------------------- */
+
+/*
+ * fuse_change_attributes(). With FUSE_EXPLICIT_INVAL_DATA, which the daemon asks for, the pages below the new end stay.
+ */
+static void attributes_arrived(struct inode *inode, uint64_t size, uint64_t ctime_ns, uint64_t version)
+{
+	uint64_t old = inode->size_bytes;
+
+	if (inode->size_unstable || inode->attr_version > version) {
+		if (old != size)
+			sim_trace(inode_sim(inode), inode->node, "      o%u: the kernel ignores the size %llu%s",
+			          inode->object->index, (unsigned long long)size,
+			          inode->size_unstable ? ", its own is unstable" : ", it has a newer one");
+		return;
+	}
+	inode->attr_version = ++inode->node->attr_version;
+	inode->ctime_ns = ctime_ns;
+	inode->size_bytes = size;
+	if (old == size)
+		return;
+	sim_trace(inode_sim(inode), inode->node, "      o%u: the kernel's size becomes %llu", inode->object->index,
+	          (unsigned long long)size);
+	pagecache_truncate(inode, size, true);
+}
+
+/* The thread may take its time between the answer and what it does with it. */
+static void answer_arrived(struct inode *inode, const struct request *request)
+{
+	pagecache_pause(inode);
+	attributes_arrived(inode, request->attr.size_bytes, request->attr.ctime_ns, request->version);
+}
+
+int kernel_getattr(struct inode *inode, struct thread *thread, struct object_attr *attr)
+{
+	struct request *request = kernel_inode_request(inode, REQ_GETATTR);
+	struct look look;
+	int error;
+
+	checker_look_begin(&look, inode);
+	error = kernel_call(request, thread);
+	if (!error)
+		answer_arrived(inode, request);
+	checker_look_end(&look, error, &request->attr, attr != NULL);
+	if (!error && attr)
+		*attr = request->attr;
+	return error;
+}
+
+int kernel_getattr_object(struct inode *inode, struct thread *thread, struct object_attr *attr)
+{
+	struct request *request = kernel_inode_request(inode, REQ_GETATTR);
+	struct look look;
+	int error;
+
+	request->msg.seg = SEG_NONE;
+	checker_look_begin(&look, inode);
+	error = kernel_call(request, thread);
+	checker_look_object_end(&look, error, &request->attr);
+	*attr = request->attr;
+	return error;
+}
+
+int kernel_walk(struct node *node, enum name_dir dir, const char *name, struct thread *thread, struct inode **inode)
+{
+	struct msg msg = {.type = REQ_LOOKUP, .dir = (uint16_t)dir};
+	struct request *request = kernel_request_new(node, &msg);
+	struct name_look look;
+	int error;
+
+	kernel_request_text(request, name, (uint32_t)strlen(name) + 1);
+	checker_name_begin(&look, node, dir, name);
+	error = kernel_call(request, thread);
+	checker_name_end(&look, error, request->obj);
+	if (error)
+		return error;
+	*inode = kernel_inode(node, checker_object(node->sim, request->obj));
+	return 0;
+}
+
+int kernel_lookup(struct node *node, enum name_dir dir, const char *name, struct thread *thread, struct inode **inode)
+{
+	int error = kernel_walk(node, dir, name, thread, inode);
+
+	return error ? error : kernel_getattr(*inode, thread, NULL);
+}
+
+/* --- SETATTR --------------------------------------------------------------------------------------------------------- */
+
+/* fuse_do_setattr(), after the answer. */
+static void setattr_arrived(struct inode *inode, bool truncates, const struct object_attr *attr)
+{
+	uint64_t old = inode->size_bytes;
+
+	inode->attr_version = ++inode->node->attr_version;
+	inode->ctime_ns = attr->ctime_ns;
+	inode->size_bytes = attr->size_bytes;
+	sim_trace(inode_sim(inode), inode->node, "      o%u: the kernel's size is %llu after SETATTR",
+	          inode->object->index, (unsigned long long)inode->size_bytes);
+	if (truncates)
+		pagecache_release_writes(inode);
+	if (old == inode->size_bytes)
+		return;
+	pagecache_truncate(inode, inode->size_bytes, false);
+	pagecache_invalidate(inode, 0, OBJECT_PAGES - 1);
+}
+
+int kernel_setattr(struct inode *inode, uint32_t seg, uint32_t flags, const struct object_attr *attr,
+                   struct thread *thread)
+{
+	struct request *request = kernel_inode_request(inode, REQ_SETATTR);
+	bool truncates = flags & SETATTR_SIZE;
+	struct change change;
+
+	request->msg.seg = seg;
+	request->msg.flags = flags;
+	request->msg.attr = *attr;
+	request->msg.size = attr->size_bytes;
+	if (seg == SEG_MEMORY)
+		pagecache_lock_inode(inode);
+	if (truncates) {
+		pagecache_hold_writes(inode);
+		inode->size_unstable = inode->truncating = true;
+		inode->truncate_mark = inode->object->attrs.mark;
+		inode->resizes++;
+	}
+	checker_setattr_begin(&change, inode, &request->msg);
+	kernel_call(request, thread);
+	if (seg == SEG_MEMORY) {
+		pagecache_pause(inode);
+		if (!request->error)
+			setattr_arrived(inode, truncates, &request->attr);
+		else if (truncates)
+			pagecache_release_writes(inode);
+		inode->resizes += truncates;
+		inode->size_unstable = inode->truncating = false;
+	}
+	checker_change_end(&change, request->error);
+	if (seg == SEG_MEMORY)
+		pagecache_unlock_inode(inode);
+	return request->error;
+}
+
+int kernel_truncate(struct inode *inode, uint64_t size_bytes, struct thread *thread)
+{
+	struct object_attr attr = {.size_bytes = size_bytes};
+
+	return kernel_setattr(inode, SEG_MEMORY, SETATTR_SIZE, &attr, thread);
+}
+
+/* --- the daemon's notifier thread ------------------------------------------------------------------------------------ */
+
+/* A request of the notifier thread itself: the daemon answers it at once. */
+static void own_request(struct inode *inode)
+{
+	struct node *node = inode->node;
+
+	do
+		task_sleep(&node->sim->sched, random_delay(&node->sim->sched, node->sim->plan.daemon_delay_ns));
+	while (node->paused_until_ns > sim_now_ns(node->sim));
+	pagecache_pause(inode);
+}
+
+/* GETATTR, answered with the size that is to be shown, and else with what the inode had. */
+static void own_getattr(struct inode *inode, uint64_t size)
+{
+	uint64_t version = inode->node->attr_version, ctime_ns = inode->ctime_ns;
+
+	own_request(inode);
+	attributes_arrived(inode, size, ctime_ns, version);
+}
+
+static void settle(struct inode *inode, uint64_t ctime_ns)
+{
+	uint64_t start_ns = sim_now_ns(inode_sim(inode)), sleep_ns = SETTLE_FIRST_NS;
+
+	while (inode->ctime_ns < ctime_ns && sim_now_ns(inode_sim(inode)) < start_ns + SETTLE_MAX_NS) {
+		task_sleep(inode_sched(inode), sleep_ns);
+		sleep_ns = 2 * sleep_ns < SETTLE_LONGEST_NS ? 2 * sleep_ns : SETTLE_LONGEST_NS;
+	}
+	if (inode->ctime_ns < ctime_ns) {
+		inode_sim(inode)->stats.unsettled++;
+		sim_trace(inode_sim(inode), inode->node, "      o%u: the kernel never had the ctime %llu",
+		          inode->object->index, (unsigned long long)ctime_ns);
+	}
+}
+
+/* --- a show ------------------------------------------------------------------------------------------------------------ */
+
+struct showing {
+	struct inode *inode;
+	uint64_t token;
+	struct show show;
+	kernel_shown *shown;
+	void *context;
+	bool reported;
+};
+
+static void report(struct showing *showing)
+{
+	if (!showing->reported)
+		showing->shown(showing->context, showing->inode->size_bytes);
+	showing->reported = true;
+}
+
+/* The daemon looks after shows that wait for a page's lock for long: the size is there, or something else changed it since. */
+static void look_after(void *context, uint64_t argument)
+{
+	struct showing *showing = context;
+
+	(void)argument;
+	if (!showing->reported && node_alive(showing->inode->node))
+		report(showing);
+}
+
+/*
+ * FUSE_NOTIFY_STORE of a byte before the end, which cannot be read: i_size is raised, then the page's lock is taken, and
+ * the page left as it is.
+ */
+static void notify_store(struct showing *showing)
+{
+	struct inode *inode = showing->inode;
+	uint64_t size = showing->show.size_bytes;
+	struct page *page = &inode->pages[(size - 1) / PAGE_BYTES];
+
+	sched_at(inode_sched(inode), sim_now_ns(inode_sim(inode)) + STUCK_NS, look_after, showing, 0);
+	inode->attr_version = ++inode->node->attr_version;
+	if (size > inode->size_bytes)
+		inode->size_bytes = size;
+	sim_trace(inode_sim(inode), inode->node, "      o%u: the kernel's size is %llu after a notification",
+	          inode->object->index, (unsigned long long)inode->size_bytes);
+	pagecache_lock(inode, page, "a page lock, to store a byte");
+	page->present = true;
+	pagecache_unlock(inode, page);
+}
+
+static void grow_or_tell(struct showing *showing)
+{
+	struct inode *inode = showing->inode;
+	uint64_t size = showing->show.size_bytes;
+
+	if (size > OBJECT_PAGES * PAGE_BYTES || size <= inode->size_bytes)
+		own_getattr(inode, size);
+	else
+		notify_store(showing);
+}
+
+/* Until the kernel has the size, a later show or something else has changed the inode, or the thread has no more patience. */
+static void set_size(struct showing *showing)
+{
+	struct inode *inode = showing->inode;
+	uint64_t size = showing->show.size_bytes, first_size = inode->size_bytes, first_ctime_ns = inode->ctime_ns;
+	uint64_t start_ns = sim_now_ns(inode_sim(inode)), sleep_ns = SETTLE_FIRST_NS;
+
+	for (unsigned tries = 1; inode->latest_show == showing->token; tries++) {
+		grow_or_tell(showing);
+		pagecache_pause(inode);
+		if (showing->reported || inode->size_bytes == size)
+			return;
+		if (showing->show.patient ? sim_now_ns(inode_sim(inode)) > start_ns + PATIENCE_NS : tries >= SHOWS_AT_ONCE)
+			return;
+		if (showing->show.patient)
+			task_sleep(inode_sched(inode), sleep_ns);
+		sleep_ns = 2 * sleep_ns < SETTLE_LONGEST_NS ? 2 * sleep_ns : SETTLE_LONGEST_NS;
+		if (inode->size_bytes != first_size || inode->ctime_ns != first_ctime_ns)
+			return;
+	}
+}
+
+void kernel_show(struct node *node, uint64_t token, const struct show *show, kernel_shown *shown, void *context)
+{
+	struct inode *inode = kernel_inode(node, checker_object(node->sim, show->obj));
+	struct showing *showing = sched_alloc(&node->sim->sched, sizeof(*showing));
+
+	*showing = (struct showing){.inode = inode, .token = token, .show = *show, .shown = shown, .context = context};
+	if (token > inode->latest_show)
+		inode->latest_show = token;
+	if (!inode->own_handle) { /* its look-up and open change nothing */
+		own_request(inode);
+		own_request(inode);
+		inode->own_handle = true;
+	}
+	if (show->lock) { /* lseek(2) to the end */
+		pagecache_lock_inode(inode);
+		own_getattr(inode, show->size_bytes);
+		pagecache_unlock_inode(inode);
+	}
+	if (show->settle_ns)
+		settle(inode, show->settle_ns);
+	pagecache_pause(inode);
+	if (show->settle_ns && inode->ctime_ns > show->settle_ns) { /* a later SETATTR has come in between */
+		report(showing);
+		return;
+	}
+	if (inode->size_bytes <= show->most_bytes)
+		set_size(showing);
+	report(showing);
+}
