@@ -5,7 +5,9 @@
  *   rsm_topology.c    the nodes that a controller reaches
  *   rsm_segmentid.c   ranges of segment ids reserved for applications
  *   rsm_export.c      export segments: create, publish, rebind, destroy; what a fork leaves
- *   rsm_move.c        puts other memory under a range of addresses while the program's threads go on
+ *   rsm_memory.c      the program's memory: into an object, to another one, and back
+ *   rsm_maps.c        what is mapped where in the process
+ *   rsm_move.c        puts other memory under addresses of the program while its threads go on
  *   rsm_object.c      the object that carries an export segment
  *   rsm_chain.c       signals of the system that are the program's
  *   rsm_import.c      import segments: connect, map, unmap, disconnect
@@ -149,7 +151,7 @@ bool rsm_import_is_cut_off(struct rsm_import *import);
 /* RSM_SUCCESS, RSMERR_CONN_ABORTED, or RSMERR_BARRIER_FAILURE if anything failed since `faults` was read. */
 int rsm_import_verdict(struct rsm_import *import, uint16_t faults);
 
-/* rsm_move.h and rsm_object.h: see there. */
+/* rsm_maps.h, rsm_memory.h, rsm_move.h and rsm_object.h: see there. */
 
 /*
  * rsm_chain.c: for a handler of the library, with all signals blocked, that was called for what is not its own.
