@@ -13,9 +13,9 @@
  * thread at any time, but a handle that is given up must not be in use in another thread, nor be used again. None may
  * be called from a signal handler. Sizes, lengths and offsets are in bytes. Link with -lrsm.
  *
- * The library takes two signals for itself and hands on what is not its own: SIGSEGV from the first export segment on,
- * SIGBUS from the first connection on. A program that installs a handler later has to hand on what it does not know
- * itself.
+ * The library takes two signals for itself and hands on what is not its own: SIGSEGV from the first export segment or
+ * connection on, SIGBUS from the first connection on. A program that installs a handler later has to hand on what it
+ * does not know itself.
  */
 #ifndef NETMEM_RSMAPI_H
 #define NETMEM_RSMAPI_H
@@ -476,7 +476,8 @@ int rsm_memseg_import_unmap(rsm_memseg_import_handle_t im_memseg);
  * In this order: RSMERR_BAD_SEG_HNDL; RSMERR_BAD_ADDR: no data; RSMERR_BAD_MEM_ALIGNMENT: data or offset;
  * RSMERR_PERM_DENIED: not connected for it; RSMERR_BAD_OFFSET: past what is mapped; RSMERR_BAD_LENGTH: past the end;
  * RSMERR_BARRIER_UNINITIALIZED: implicit mode without a barrier; RSMERR_BARRIER_FAILURE: in the implicit mode, the
- * transfer failed; RSMERR_CONN_ABORTED: cut off, what was got is not the segment's.
+ * transfer failed; RSMERR_CONN_ABORTED: cut off, what was got is not the segment's. And RSMERR_BAD_ADDR also during the
+ * transfer: the data is not memory, or must not be loaded from or stored to; what comes before may have been copied.
  */
 int rsm_memseg_import_get8(rsm_memseg_import_handle_t im_memseg, off_t offset, uint8_t *datap, ulong_t rep_cnt);
 int rsm_memseg_import_get16(rsm_memseg_import_handle_t im_memseg, off_t offset, uint16_t *datap, ulong_t rep_cnt);

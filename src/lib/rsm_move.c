@@ -80,23 +80,26 @@ static void on_fault(int number, siginfo_t *info, void *context)
 		rsm_chain(&program_action, number, info, context);
 }
 
-/*
- * Once: a program that installs its own handler later hands on to this one, which would call it again if it were put on
- * top. No other handler may run while a thread waits in this one. Called with the lock.
- */
-static int handler_install(void)
+static void handler_install(void)
 {
-	static bool installed;
 	struct sigaction ours = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK };
 
-	if (installed)
-		return 0;
+	/* No other handler may run while a thread waits in this one. */
 	sigfillset(&ours.sa_mask);
 	/* Known before the first fault of another thread can be handed on. */
-	if (sigaction(SIGSEGV, NULL, &program_action) || sigaction(SIGSEGV, &ours, NULL))
-		return -errno;
-	installed = true;
-	return 0;
+	sigaction(SIGSEGV, NULL, &program_action);
+	sigaction(SIGSEGV, &ours, NULL);
+}
+
+/*
+ * Once: a program that installs its own handler later hands on to this one, which would call it again if it were put on
+ * top.
+ */
+void rsm_move_watch(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, handler_install);
 }
 
 /* Takes the permission to store, or gives it back. What the program had not allowed stays so. */
@@ -128,10 +131,9 @@ int rsm_move_begin(const struct rsm_piece *pieces, size_t count)
 	moving = pieces;
 	moving_count = count;
 	moves_itself = true;
-	error = handler_install();
+	rsm_move_watch();
 	state_change();
-	if (!error)
-		error = pieces_protect(PROT_WRITE);
+	error = pieces_protect(PROT_WRITE);
 	if (error)
 		rsm_move_end();
 	return error;

@@ -15,6 +15,9 @@
 
 #include "lib/rsm_maps.h"
 
+/* From now on SIGSEGV comes to the library first; so it is from the first move on. */
+void rsm_move_watch(void);
+
 /* Borrowed until the end. On failure, a negative errno, all is as before and there is nothing to end. */
 int rsm_move_begin(const struct rsm_piece *pieces, size_t count);
 
