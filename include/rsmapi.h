@@ -315,7 +315,8 @@ void rsm_free_interconnect_topology(rsm_topology_t *topology);
  * Sets *baseid and *length to the range of ids that the administrator has reserved for an application.
  *
  * appid  its name in /etc/rsm/rsm.segmentid, or in the file that the environment's RSM_SEGMENTID_FILE names. That has
- *        lines of the form "reserved APPID BASE LENGTH", BASE hexadecimal and LENGTH decimal; # begins a comment
+ *        lines of the form "reserved APPID BASE LENGTH", BASE hexadecimal and LENGTH decimal; # begins a comment.
+ *        Capital and small letters differ
  *
  * RSMERR_BAD_ADDR: an argument is NULL; RSMERR_BAD_CONF: no such file, or a line that is not of that form;
  * RSMERR_BAD_APPID: no line for `appid`.
@@ -458,7 +459,7 @@ int rsm_memseg_import_disconnect(rsm_memseg_import_handle_t im_memseg);
 int rsm_memseg_import_map(rsm_memseg_import_handle_t im_memseg, void **address, rsm_attribute_t attr,
 			  rsm_permission_t perm, off_t offset, size_t length);
 
-/* RSMERR_BAD_SEG_HNDL; RSMERR_SEG_NOT_MAPPED. */
+/* Also while a pollfd is held. RSMERR_BAD_SEG_HNDL; RSMERR_SEG_NOT_MAPPED. */
 int rsm_memseg_import_unmap(rsm_memseg_import_handle_t im_memseg);
 
 /*

@@ -6,6 +6,8 @@
 #define _GNU_SOURCE 1
 #include "rsm_scene.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +16,7 @@
 #include <unistd.h>
 
 #define MANY_PAGES 200
+#define ROUNDS 50
 
 /* Where the program has each page of its segment now; NULL: nowhere. */
 static char *places[SEGMENT_PAGES];
@@ -324,6 +327,63 @@ START_TEST(test_mapped_twice)
 }
 END_TEST
 
+/* A thread that counts in two words: its own, and one that all count in, each at another address of the same page. */
+struct counter {
+	pthread_t thread;
+	uint64_t *own;
+	uint64_t *common;
+	uint64_t count;
+};
+
+static atomic_bool stopping;
+
+static void *count(void *argument)
+{
+	struct counter *counter = argument;
+
+	while (!atomic_load_explicit(&stopping, memory_order_relaxed)) {
+		++*(volatile uint64_t *)counter->own;
+		__atomic_fetch_add(counter->common, 1, __ATOMIC_RELAXED);
+		counter->count++;
+	}
+	return NULL;
+}
+
+static void unpublish_and_publish(rsm_memseg_export_handle_t export)
+{
+	rsm_memseg_id_t id = segment_id();
+
+	for (int i = 0; i < ROUNDS; i++) {
+		OK(rsm_memseg_export_unpublish(export));
+		OK(rsm_memseg_export_publish(export, &id, NULL, 0));
+	}
+}
+
+/* All pieces move at once. */
+START_TEST(test_no_store_is_lost)
+{
+	rsm_memseg_export_handle_t export = export_and(move_and_protect);
+	char *twice = mremap(memory, 0, PAGE, MREMAP_MAYMOVE);
+	struct counter counters[2] = { { .own = (uint64_t *)(void *)places[3], .common = (uint64_t *)(void *)memory },
+				       { .own = (uint64_t *)(void *)(places[3] + 8), .common = (uint64_t *)(void *)twice } };
+	uint64_t before[2] = { *counters[0].own, *counters[1].own };
+	uint64_t common = *counters[0].common;
+
+	ck_assert_ptr_ne(twice, MAP_FAILED);
+	for (size_t i = 0; i < COUNT(counters); i++)
+		ck_assert_int_eq(pthread_create(&counters[i].thread, NULL, count, &counters[i]), 0);
+	unpublish_and_publish(export);
+	atomic_store(&stopping, true);
+	for (size_t i = 0; i < COUNT(counters); i++) {
+		pthread_join(counters[i].thread, NULL);
+		ck_assert_uint_eq(*counters[i].own, before[i] + counters[i].count);
+	}
+	ck_assert_uint_eq(*counters[0].common, common + counters[0].count + counters[1].count);
+	ck_assert_uint_eq(*counters[1].common, *counters[0].common);
+	OK(rsm_memseg_export_destroy(export));
+}
+END_TEST
+
 /* More pieces than anybody counts on. */
 START_TEST(test_many_pieces)
 {
@@ -425,8 +485,8 @@ static void two_nodes(void)
 int main(int argc, char **argv)
 {
 	const TTest *const each_change[] = { test_destroy, test_unpublish, test_rebind, test_fork };
-	const TTest *const tests[] = { test_rebind_to_the_place_it_was_moved_from, test_mapped_twice, test_many_pieces,
-				       test_own_import };
+	const TTest *const tests[] = { test_rebind_to_the_place_it_was_moved_from, test_mapped_twice, test_no_store_is_lost,
+				       test_many_pieces, test_own_import };
 	Suite *suite = suite_create("librsm, exported memory that the program changes");
 	TCase *tcase = tcase_create("changes");
 	TCase *lost = tcase_create("lost pages");
