@@ -271,6 +271,40 @@ START_TEST(test_rebind)
 }
 END_TEST
 
+/* Memory that can be exported by all that the system says, but whose second page cannot be read. */
+static char *half_a_file(void)
+{
+	FILE *file = tmpfile();
+	char *mapped;
+
+	ck_assert(file && ftruncate(fileno(file), PAGE) == 0);
+	mapped = mmap(NULL, SEGMENT_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE, fileno(file), 0);
+	ck_assert_ptr_ne(mapped, MAP_FAILED);
+	fclose(file);
+	return mapped;
+}
+
+/* Half way through, all goes back to where it was: it is one memory still, with its contents. */
+START_TEST(test_rebind_fails)
+{
+	static void (*const moves[])(void) = { forbid_stores, forbid_all, forbid_whole, move_page, move_whole, grow };
+	rsm_memseg_export_handle_t export = export_and(moves[_i]);
+	struct peer *importer = peer_start(2);
+
+	OK(ASK(importer, step_import, 1, segment_id(), RSM_PERM_RDWR));
+	ck_assert_int_eq(rsm_memseg_export_rebind(export, half_a_file(), 0, SEGMENT_BYTES), RSMERR_BAD_ADDR);
+	ck_assert_int_eq(ASK(importer, step_get_wrong, SEGMENT_BYTES, 1), 0);
+	places_check(1);
+	places[0][0]++;
+	ck_assert_int_eq(ASK(importer, step_get_wrong, SEGMENT_BYTES, 1), 1);
+	places[0][0]--;
+	protections_note();
+	OK(rsm_memseg_export_destroy(export));
+	places_check(1);
+}
+END_TEST
+enum { REBINDS_THAT_FAIL = 6 };
+
 /* The child has what its parent has, and a store of its own stays its own. */
 START_TEST(test_fork)
 {
@@ -498,6 +532,7 @@ int main(int argc, char **argv)
 		tcase_add_loop_test(tcase, each_change[i], 0, COUNT(changes));
 	for (size_t i = 0; i < COUNT(tests); i++)
 		tcase_add_test(tcase, tests[i]);
+	tcase_add_loop_test(tcase, test_rebind_fails, 0, REBINDS_THAT_FAIL);
 	suite_add_tcase(suite, tcase);
 	tcase_set_timeout(lost, 120);
 	tcase_add_loop_test(lost, test_daemon_killed, 0, SEGMENT_PAGES);
