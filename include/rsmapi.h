@@ -13,9 +13,9 @@
  * thread at any time, but a handle that is given up must not be in use in another thread, nor be used again. None may
  * be called from a signal handler. Sizes, lengths and offsets are in bytes. Link with -lrsm.
  *
- * The library takes two signals for itself and hands on what is not its own: SIGSEGV from the first export segment on,
- * SIGBUS from the first connection on. A program that installs a handler later has to hand on what it does not know
- * itself.
+ * The library takes two signals for itself and hands on what is not its own: SIGSEGV from the first export segment or
+ * connection on, SIGBUS from the first connection on. A program that installs a handler later has to hand on what it
+ * does not know itself.
  */
 #ifndef NETMEM_RSMAPI_H
 #define NETMEM_RSMAPI_H
@@ -315,7 +315,8 @@ void rsm_free_interconnect_topology(rsm_topology_t *topology);
  * Sets *baseid and *length to the range of ids that the administrator has reserved for an application.
  *
  * appid  its name in /etc/rsm/rsm.segmentid, or in the file that the environment's RSM_SEGMENTID_FILE names. That has
- *        lines of the form "reserved APPID BASE LENGTH", BASE hexadecimal and LENGTH decimal; # begins a comment
+ *        lines of the form "reserved APPID BASE LENGTH", BASE hexadecimal and LENGTH decimal; # begins a comment.
+ *        Capital and small letters differ
  *
  * RSMERR_BAD_ADDR: an argument is NULL; RSMERR_BAD_CONF: no such file, or a line that is not of that form;
  * RSMERR_BAD_APPID: no line for `appid`.
@@ -347,6 +348,9 @@ int rsm_get_segmentid_range(const char *appid, rsm_memseg_id_t *baseid, uint32_t
  * program's own from then on; what other processes attach is apart. After fork(2) the child has a private copy of the
  * memory, and a handle that is good for nothing (RSMERR_NOT_CREATOR).
  *
+ * While it is a segment the program may protect it, unmap or map over parts of it, and move it (mremap(2)), but not
+ * during one of these functions. The segment keeps all its contents.
+ *
  * In this order: RSMERR_BAD_CTLR_HNDL; RSMERR_BAD_SEG_HNDL: `memseg` is NULL; RSMERR_BAD_ADDR: `vaddr` is NULL;
  * RSMERR_BAD_LENGTH: 0; RSMERR_BAD_MEM_ALIGNMENT; RSMERR_BAD_LENGTH: more than the node gives at all; RSMERR_BAD_ADDR:
  * not such memory; RSMERR_INSUFFICIENT_MEM: the node or the process has no more memory;
@@ -358,17 +362,18 @@ int rsm_memseg_export_create(rsmapi_controller_handle_t controller, rsm_memseg_e
 			     size_t length, uint_t flags);
 
 /*
- * Unpublishes the segment, cuts its importers off, and gives the handle up. The memory stays where it is, with its
- * contents, as private memory of the process; what the program has unmapped of it before is let alone, and what is
- * lost, because the daemon is dead or somebody has revoked the object, is zeros. RSMERR_BAD_SEG_HNDL;
- * RSMERR_NOT_CREATOR; RSMERR_POLLFD_IN_USE: a pollfd has not been released, or a thread waits for a signal;
+ * Unpublishes the segment, cuts its importers off, and gives the handle up. The memory stays where the program has it,
+ * with its contents and its protection, as private memory of the process. What the program has unmapped of it, or put
+ * in its place, is let alone. Pages that are lost, because the daemon is dead or somebody has revoked the object, are
+ * zeros; all others are kept. RSMERR_BAD_SEG_HNDL; RSMERR_NOT_CREATOR; RSMERR_POLLFD_IN_USE: a pollfd has not been
+ * released, or a thread waits for a signal; RSMERR_INSUFFICIENT_RESOURCES: descriptors;
  * RSMERR_INSUFFICIENT_MEM: the process has no memory for the contents, nothing has changed.
  */
 int rsm_memseg_export_destroy(rsm_memseg_export_handle_t memseg);
 
 /*
  * Makes other memory the segment. Its contents are what importers see from then on, who stay connected and mapped. The
- * memory that was the segment keeps its contents, as private memory of the process.
+ * memory that was the segment keeps its contents and its protection, as private memory of the process.
  *
  * vaddr, length  as for rsm_memseg_export_create(), and as long as the segment. The present address changes nothing
  * off            not used
@@ -399,9 +404,9 @@ int rsm_memseg_export_publish(rsm_memseg_export_handle_t memseg, rsm_memseg_id_t
 
 /*
  * Takes the id back and cuts the importers off; what they store from then on is not seen. The segment may be published
- * again. RSMERR_BAD_SEG_HNDL; RSMERR_NOT_CREATOR; RSMERR_SEG_NOT_PUBLISHED; RSMERR_BAD_ADDR: the program has unmapped
- * it; RSMERR_INSUFFICIENT_MEM and RSMERR_INSUFFICIENT_RESOURCES: there is no room for it twice, for a moment; nothing
- * has changed; RSMERR_REMOTE_NODE_UNREACHABLE, as above.
+ * again. So also while a pollfd is held, and whatever the program has done to the memory. RSMERR_BAD_SEG_HNDL;
+ * RSMERR_NOT_CREATOR; RSMERR_SEG_NOT_PUBLISHED; RSMERR_INSUFFICIENT_MEM and RSMERR_INSUFFICIENT_RESOURCES: there is no
+ * room for it twice, for a moment; nothing has changed; RSMERR_REMOTE_NODE_UNREACHABLE, as above.
  */
 int rsm_memseg_export_unpublish(rsm_memseg_export_handle_t memseg);
 
@@ -454,7 +459,7 @@ int rsm_memseg_import_disconnect(rsm_memseg_import_handle_t im_memseg);
 int rsm_memseg_import_map(rsm_memseg_import_handle_t im_memseg, void **address, rsm_attribute_t attr,
 			  rsm_permission_t perm, off_t offset, size_t length);
 
-/* RSMERR_BAD_SEG_HNDL; RSMERR_SEG_NOT_MAPPED. */
+/* Also while a pollfd is held. RSMERR_BAD_SEG_HNDL; RSMERR_SEG_NOT_MAPPED. */
 int rsm_memseg_import_unmap(rsm_memseg_import_handle_t im_memseg);
 
 /*
@@ -472,7 +477,8 @@ int rsm_memseg_import_unmap(rsm_memseg_import_handle_t im_memseg);
  * In this order: RSMERR_BAD_SEG_HNDL; RSMERR_BAD_ADDR: no data; RSMERR_BAD_MEM_ALIGNMENT: data or offset;
  * RSMERR_PERM_DENIED: not connected for it; RSMERR_BAD_OFFSET: past what is mapped; RSMERR_BAD_LENGTH: past the end;
  * RSMERR_BARRIER_UNINITIALIZED: implicit mode without a barrier; RSMERR_BARRIER_FAILURE: in the implicit mode, the
- * transfer failed; RSMERR_CONN_ABORTED: cut off, what was got is not the segment's.
+ * transfer failed; RSMERR_CONN_ABORTED: cut off, what was got is not the segment's. And RSMERR_BAD_ADDR also during the
+ * transfer: the data is not memory, or must not be loaded from or stored to; what comes before may have been copied.
  */
 int rsm_memseg_import_get8(rsm_memseg_import_handle_t im_memseg, off_t offset, uint8_t *datap, ulong_t rep_cnt);
 int rsm_memseg_import_get16(rsm_memseg_import_handle_t im_memseg, off_t offset, uint16_t *datap, ulong_t rep_cnt);
@@ -569,7 +575,8 @@ int rsm_intr_signal_wait_pollfd(struct pollfd fds[], nfds_t nfds, int timeout, i
 
 /*
  * Sets poll_fd->fd and poll_fd->events for waiting for the segment's signals; the handle stays until each has been
- * released. RSMERR_BAD_SEG_HNDL; RSMERR_BAD_ADDR: `poll_fd` is NULL; RSMERR_NOT_CREATOR.
+ * released. An export segment need not be published. RSMERR_BAD_SEG_HNDL; RSMERR_BAD_ADDR: `poll_fd` is NULL;
+ * RSMERR_NOT_CREATOR.
  */
 int rsm_memseg_get_pollfd(void *memseg, struct pollfd *poll_fd);
 

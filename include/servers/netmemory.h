@@ -15,6 +15,7 @@
 
 #include <mach/mach.h>
 #include <mach_error.h>
+#include <servers/netname.h> /* programs written to the old page include this header alone */
 
 #ifdef __cplusplus
 extern "C" {

@@ -21,7 +21,7 @@ extern "C" {
 
 #define NETNAME_SUCCESS 0
 #define NETNAME_PENDING (-1)	    /* never returned */
-#define NETNAME_NOT_YOURS 1000	    /* the name is held under another signature or by another user */
+#define NETNAME_NOT_YOURS 1000	    /* the name is held under another signature, by another user or on another node */
 #define NETNAME_NOT_CHECKED_IN 1001 /* no such name on the node asked for */
 #define NETNAME_NO_SUCH_HOST 1002   /* no node of that name */
 #define NETNAME_HOST_NOT_FOUND 1003 /* the node does not answer; or the name is on no node at all */
@@ -46,9 +46,13 @@ extern port_t name_server_port;
  *            others, the user who owns the object holds the name, under PORT_NULL
  *
  * A name held under the same signature is replaced: the object that had it goes on unnamed, until its last user is
- * gone. NETNAME_SUCCESS, NETNAME_NOT_YOURS (always so for the name "netmemoryserver"), NETNAME_INVALID_PORT (PORT_NULL,
- * not a netmemory object, one that is destroyed, or a signature that is no descriptor), KERN_INVALID_ARGUMENT (a name
- * that is empty, too long, ".", "..", ".netmem" or has a '/'), KERN_RESOURCE_SHORTAGE, KERN_FAILURE.
+ * gone. Names are the whole cluster's, so under PORT_NULL only a name whose object is on the node of `server` is
+ * replaced; that of an object on another node is NETNAME_NOT_YOURS. A program that starts again on its node finds its
+ * name, and programs on two nodes do not take each other's.
+ *
+ * NETNAME_SUCCESS, NETNAME_NOT_YOURS (always so for the name "netmemoryserver"), NETNAME_INVALID_PORT (PORT_NULL, not a
+ * netmemory object, one that is destroyed, or a signature that is no descriptor), KERN_INVALID_ARGUMENT (a name that is
+ * empty, too long, ".", "..", ".netmem" or has a '/'), KERN_RESOURCE_SHORTAGE, KERN_FAILURE.
  */
 kern_return_t netname_check_in(port_t server, const char *port_name, port_t signature, port_t port_id);
 
@@ -67,9 +71,9 @@ kern_return_t netname_check_in(port_t server, const char *port_name, port_t sign
 kern_return_t netname_look_up(port_t server, const char *host_name, const char *port_name, port_t *port_id);
 
 /*
- * Takes the name from its object, which goes on unnamed until its last user is gone. NETNAME_SUCCESS,
- * NETNAME_NOT_CHECKED_IN, NETNAME_NOT_YOURS, NETNAME_INVALID_PORT (server or signature), KERN_INVALID_ARGUMENT (NULL),
- * KERN_RESOURCE_SHORTAGE, KERN_FAILURE.
+ * Takes the name from its object, which may be on any node and goes on unnamed until its last user is gone.
+ * NETNAME_SUCCESS, NETNAME_NOT_CHECKED_IN, NETNAME_NOT_YOURS, NETNAME_INVALID_PORT (server or signature),
+ * KERN_INVALID_ARGUMENT (NULL), KERN_RESOURCE_SHORTAGE, KERN_FAILURE.
  */
 kern_return_t netname_check_out(port_t server, const char *port_name, port_t signature);
 

@@ -5,6 +5,9 @@
  *
  * What the file system has no place for is the signature. Between users, the owner of an object and the sticky root
  * directory stand in for it; within a process, a table remembers the ports given (signature.h).
+ *
+ * Mach has names for each host, here they are the cluster's. So that hosts do not rob each other, a name without a
+ * signature is replaced only on the node that its object is on.
  */
 #include <servers/netname.h>
 
@@ -87,22 +90,44 @@ static kern_return_t holder_move(int mount, struct holder *holder, const char *n
 	return error ? code_rename(error) : NETNAME_SUCCESS;
 }
 
+/* Whether a check-in on this node may replace the holder, as far as it is about nodes. */
+static kern_return_t holder_verify(int mount, const struct holder *holder, const struct signature *signature)
+{
+	char home[MOUNT_NODE_NAME_BYTES];
+	char node[MOUNT_NODE_NAME_BYTES];
+	int error;
+
+	if (!netmem_signature_is_null(signature))
+		return NETNAME_SUCCESS; /* this process has named it, wherever it is; or holder_move() refuses */
+	error = netmem_file_value(holder->fd, "status", "home", home, sizeof home);
+	if (!error)
+		error = netmem_mount_node(mount, node);
+	if (error == -ENOENT || error == -ESTALE)
+		return NETNAME_NOT_CHECKED_IN; /* destroyed at this very moment */
+	if (!error && strcmp(home, node) != 0)
+		error = -EPERM;
+	return error ? code_rename(error) : NETNAME_SUCCESS;
+}
+
 /*
- * Takes the name from whoever has it. On success holder->fd is open and the caller's to close: an unnamed object ends
- * when its last user goes, so this is its user until the name's fate is settled (and gives one to an object that was
- * never opened, which would not end otherwise).
+ * Takes the name from whoever has it, or, with `replace`, from whoever may be replaced. On success holder->fd is open
+ * and the caller's to close: an unnamed object ends when its last user goes, so this is its user until the name's fate
+ * is settled (and gives one to an object that was never opened, which would not end otherwise).
  */
-static kern_return_t holder_unname(int mount, const char *name, const struct signature *signature,
+static kern_return_t holder_unname(int mount, const char *name, const struct signature *signature, bool replace,
 				   struct holder *holder)
 {
-	kern_return_t code;
+	kern_return_t code = NETNAME_SUCCESS;
 
 	holder->fd = netmem_file_open(mount, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
 	if (holder->fd == -ENOENT)
 		return netmem_code_set(-ENOENT, NETNAME_NOT_CHECKED_IN);
 	if (holder->fd < 0)
 		return code_rename(holder->fd);
-	code = holder_move(mount, holder, name, signature);
+	if (replace)
+		code = holder_verify(mount, holder, signature);
+	if (!code)
+		code = holder_move(mount, holder, name, signature);
 	if (code)
 		netmem_file_close(holder->fd);
 	return code;
@@ -117,7 +142,7 @@ static kern_return_t holder_replace(int mount, ino_t object, const char *from, c
 {
 	struct holder holder;
 	int error;
-	kern_return_t code = holder_unname(mount, name, signature, &holder);
+	kern_return_t code = holder_unname(mount, name, signature, true, &holder);
 
 	if (code)
 		return code;
@@ -227,9 +252,9 @@ kern_return_t netname_check_out(port_t server, const char *port_name, port_t sig
 	if (mount < 0)
 		return code_server(mount);
 	pthread_mutex_lock(&names_lock);
-	code = holder_unname(mount, folded, &given, &holder);
+	code = holder_unname(mount, folded, &given, false, &holder);
 	if (code == NETNAME_NOT_CHECKED_IN && strcmp(name, folded) != 0)
-		code = holder_unname(mount, name, &given, &holder);
+		code = holder_unname(mount, name, &given, false, &holder);
 	if (code == NETNAME_SUCCESS) {
 		netmem_signature_clear(mount, holder.inode);
 		close(holder.fd);

@@ -5,11 +5,14 @@
  *   rsm_topology.c    the nodes that a controller reaches
  *   rsm_segmentid.c   ranges of segment ids reserved for applications
  *   rsm_export.c      export segments: create, publish, rebind, destroy; what a fork leaves
- *   rsm_move.c        puts other memory under a range of addresses while the program's threads go on
+ *   rsm_memory.c      the program's memory: into an object, to another one, and back
+ *   rsm_maps.c        what is mapped where in the process
+ *   rsm_move.c        puts other memory under addresses of the program while its threads go on
  *   rsm_object.c      the object that carries an export segment
  *   rsm_chain.c       signals of the system that are the program's
  *   rsm_import.c      import segments: connect, map, unmap, disconnect
  *   rsm_transfer.c    get and put, also scattered
+ *   rsm_copy.c        elements to and from memory of the program, which may not be there
  *   rsm_barrier.c     barriers: when what was stored has arrived, and whether it did
  *   rsm_guard.c       loads and stores of a segment that was cut off
  *   rsm_signal.c      signals between exporter and importers
@@ -132,8 +135,10 @@ void rsm_import_leave(struct rsm_import *import);
 /* All of the segment, for the library's own loads and stores. Called with the lock. NULL: it cannot be mapped. */
 char *rsm_import_window(struct rsm_import *import);
 
+/* rsm_guard.c: from now on SIGBUS comes to the library first. */
+void rsm_guard_watch(void);
 /*
- * rsm_guard.c: faults in the import's mapping, made with that protection and offset, are the guard's from now on, until
+ * Faults in the import's mapping, made with that protection and offset, are the guard's from now on, until
  * it is removed, which has to be before it is unmapped. 0 or RSMERR_INSUFFICIENT_MEM.
  */
 int rsm_guard_add(struct rsm_import *import, char *address, size_t length, int protection, off_t offset);
@@ -149,7 +154,7 @@ bool rsm_import_is_cut_off(struct rsm_import *import);
 /* RSM_SUCCESS, RSMERR_CONN_ABORTED, or RSMERR_BARRIER_FAILURE if anything failed since `faults` was read. */
 int rsm_import_verdict(struct rsm_import *import, uint16_t faults);
 
-/* rsm_move.h and rsm_object.h: see there. */
+/* rsm_copy.h, rsm_maps.h, rsm_memory.h, rsm_move.h and rsm_object.h: see there. */
 
 /*
  * rsm_chain.c: for a handler of the library, with all signals blocked, that was called for what is not its own.

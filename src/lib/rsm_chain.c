@@ -1,7 +1,10 @@
 /*
- * Hands a signal on to what the program wants of it, as the kernel would have done.
+ * Hands a signal on to what the program wants of it, as the kernel would have done; but for a fault of the program's
+ * memory in a copy of the library, which is the copy's.
  */
 #include "lib/rsm.h"
+
+#include "lib/rsm_copy.h"
 
 #include <stddef.h>
 #include <ucontext.h>
@@ -32,6 +35,7 @@ void rsm_chain(struct sigaction *program, int number, siginfo_t *info, void *con
 	struct sigaction action = *program;
 	bool comes_again = info->si_code > 0;
 
+	rsm_copy_fault(info, context);
 	if (action.sa_handler == SIG_IGN && !comes_again)
 		return;
 	if (action.sa_handler == SIG_DFL || action.sa_handler == SIG_IGN) {

@@ -11,7 +11,7 @@
 #include "lib/rsm.h"
 
 #include "lib/file.h"
-#include "lib/rsm_move.h"
+#include "lib/rsm_memory.h"
 #include "lib/rsm_object.h"
 
 #include <errno.h>
@@ -19,7 +19,6 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 /* Ids that are tried before the system gives up to assign one. */
@@ -93,124 +92,6 @@ static int exports_enter(rsm_memseg_export_handle_t handle)
 	return code;
 }
 
-/* --- memory ------------------------------------------------------------------------------------------------------- */
-
-static void *object_map(const struct rsm_object *object, size_t length)
-{
-	return mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, object->memory, 0);
-}
-
-/* Whether the program has left the object where it was put. 0 or -EFAULT. */
-static int object_check(const struct rsm_object *object, struct rsm_range range)
-{
-	return rsm_move_check_file(range, object->device, object->inode);
-}
-
-static void *memory_map(size_t length)
-{
-	return mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-}
-
-/* Puts the object, filled with what is there, under the range. */
-static int memory_into_object(struct rsm_range range, const struct rsm_object *object)
-{
-	void *mapping = object_map(object, range.length);
-	int error;
-
-	if (mapping == MAP_FAILED)
-		return -errno;
-	error = rsm_move_begin(&range, 1);
-	if (!error) {
-		error = rsm_object_write(object, range.address, range.length);
-		if (!error)
-			error = rsm_move_put(mapping, range);
-		rsm_move_end();
-	}
-	if (error)
-		munmap(mapping, range.length);
-	return error;
-}
-
-/* Puts ordinary memory under the range of the object. What the object has no more is zeros. */
-static int memory_from_object(struct rsm_range range, const struct rsm_object *object)
-{
-	void *copy = memory_map(range.length);
-	int error;
-
-	if (copy == MAP_FAILED)
-		return -errno;
-	error = rsm_move_begin(&range, 1);
-	if (!error) {
-		rsm_object_read(object, copy, range.length);
-		error = rsm_move_put(copy, range);
-		rsm_move_end();
-	}
-	if (error)
-		munmap(copy, range.length);
-	return error;
-}
-
-/* A mapping that waits for being put somewhere; NULL once it is. */
-static int mapping_put(void **mapping, struct rsm_range range)
-{
-	int error = rsm_move_put(*mapping, range);
-
-	if (!error)
-		*mapping = NULL;
-	return error;
-}
-
-/*
- * The present range has to have its copy before the object changes, for the sake of threads that load. On failure the
- * object is under the present range, with its contents, unless it is gone.
- */
-static int ranges_exchange(const struct rsm_object *object, void **mapping, void **copy,
-			   const struct rsm_range ranges[2])
-{
-	struct rsm_range present = ranges[0];
-	struct rsm_range wanted = ranges[1];
-	int error = rsm_object_read(object, *copy, present.length);
-
-	if (!error)
-		error = mapping_put(copy, present);
-	if (error)
-		return error;
-	error = rsm_object_write(object, wanted.address, wanted.length);
-	if (!error)
-		error = mapping_put(mapping, wanted);
-	if (error) {
-		rsm_object_write(object, present.address, present.length);
-		mapping_put(mapping, present);
-	}
-	return error;
-}
-
-static void *mapping_or_null(void *mapped)
-{
-	return mapped == MAP_FAILED ? NULL : mapped;
-}
-
-/* Puts the object under another range, filled with what is there, and ordinary memory under the present one. */
-static int memory_exchange(const struct rsm_object *object, struct rsm_range present, struct rsm_range wanted)
-{
-	const struct rsm_range ranges[2] = { present, wanted };
-	void *mapping = mapping_or_null(object_map(object, wanted.length));
-	void *copy = mapping_or_null(memory_map(present.length));
-	int error = mapping && copy ? object_check(object, present) : -ENOMEM;
-
-	if (!error)
-		error = rsm_move_begin(ranges, 2);
-	if (!error) {
-		error = ranges_exchange(object, &mapping, &copy, ranges);
-		rsm_move_end();
-	}
-	if (mapping)
-		munmap(mapping, wanted.length);
-	if (copy)
-		munmap(copy, present.length);
-	return error;
-}
-
 /* --- fork --------------------------------------------------------------------------------------------------------- */
 
 static int fork_pipe[2] = { -1, -1 };
@@ -242,17 +123,16 @@ static void fork_parent(void)
 	exports_give();
 }
 
-/* Without memory for a copy the range is empty, rather than wrong. */
+/* Without memory for a copy the range is empty, rather than wrong. One descriptor is free for looking where it is. */
 static void export_leave_to_parent(struct rsm_export *export)
 {
 	if (export->segment.signal < 0)
 		return;
-	if (object_check(&export->object, export->range) != -EFAULT &&
-	    memory_from_object(export->range, &export->object))
-		munmap(export->range.address, export->range.length);
-	rsm_object_close(&export->object);
 	netmem_file_close(export->segment.signal);
 	export->segment.signal = -1;
+	if (rsm_memory_leave(&export->object))
+		rsm_memory_drop(export->range, &export->object);
+	rsm_object_close(&export->object);
 	if (export->segment.events >= 0)
 		netmem_file_close(export->segment.events);
 	export->segment.events = -1;
@@ -305,13 +185,13 @@ static int range_code(const struct rsm_controller *controller, const void *vaddr
 /* Called with the exports' lock. */
 static int export_furnish(struct rsm_export *export)
 {
-	int error = rsm_move_check(export->range);
+	int error = rsm_maps_check(export->range);
 
 	if (!error)
 		error = rsm_object_make(export->segment.controller->mount, export->range.length, &export->object);
 	if (error)
 		return error;
-	error = memory_into_object(export->range, &export->object);
+	error = rsm_memory_enter(export->range, &export->object);
 	if (error) {
 		rsm_object_close(&export->object);
 		return error;
@@ -408,13 +288,9 @@ int rsm_memseg_export_destroy(rsm_memseg_export_handle_t memseg)
 		exports_leave(0);
 		return RSMERR_POLLFD_IN_USE;
 	}
-	error = object_check(&memseg->object, memseg->range);
+	error = rsm_memory_leave(&memseg->object);
 	if (!error)
-		error = memory_from_object(memseg->range, &memseg->object);
-	if (!error || error == -EFAULT) {
 		export_free(memseg);
-		error = 0;
-	}
 	return exports_leave(error);
 }
 
@@ -442,13 +318,16 @@ int rsm_memseg_export_rebind(rsm_memseg_export_handle_t memseg, void *vaddr, off
 	if (code)
 		return code;
 	code = rebind_code(memseg, vaddr, length);
-	if (code || vaddr == memseg->range.address) {
+	if (code) {
 		exports_leave(0);
 		return code;
 	}
-	error = rsm_move_check(wanted);
+	error = rsm_maps_check(wanted);
+	/* It is there already, unless the program has moved it away and put other memory in its place. */
+	if (error == -EFAULT && vaddr == memseg->range.address)
+		return exports_leave(0);
 	if (!error)
-		error = memory_exchange(&memseg->object, memseg->range, wanted);
+		error = rsm_memory_rebind(&memseg->object, wanted);
 	if (!error)
 		memseg->range = wanted;
 	return exports_leave(error);
@@ -598,18 +477,15 @@ static void object_replace(struct rsm_export *export, struct rsm_object *object,
 static int export_unpublish(struct rsm_export *export)
 {
 	struct rsm_object object;
-	int error = object_check(&export->object, export->range);
-	int signal_before;
+	int signal_before = netmem_file_dup(export->segment.signal);
+	int error;
 
-	if (error)
-		return error;
-	signal_before = netmem_file_dup(export->segment.signal);
 	if (signal_before < 0)
 		return signal_before;
 	error = rsm_object_make(export->segment.controller->mount, export->range.length, &object);
 	if (error)
 		goto err_signal;
-	error = memory_into_object(export->range, &object);
+	error = rsm_memory_change(&export->object, &object, export->range.length);
 	if (error)
 		goto err_object;
 	object_replace(export, &object, signal_before);
@@ -619,7 +495,7 @@ err_object:
 	rsm_object_close(&object);
 err_signal:
 	netmem_file_close(signal_before);
-	return error == -EFAULT ? -EIO : error; /* its memory is the object's, which can only be gone */
+	return error;
 }
 
 int rsm_memseg_export_unpublish(rsm_memseg_export_handle_t memseg)

@@ -186,12 +186,17 @@ static struct range *range_find_free(void)
 	return chunk->ranges;
 }
 
+void rsm_guard_watch(void)
+{
+	pthread_once(&installing, install);
+}
+
 int rsm_guard_add(struct rsm_import *import, char *address, size_t length, int protection, off_t offset)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	struct range *range;
 
-	pthread_once(&installing, install);
+	rsm_guard_watch();
 	pthread_mutex_lock(&adding);
 	range = range_find_free();
 	if (range) {

@@ -8,6 +8,7 @@
 #include "lib/rsm.h"
 
 #include "lib/file.h"
+#include "lib/rsm_move.h"
 #include "lib/rsm_object.h"
 
 #include <errno.h>
@@ -224,6 +225,8 @@ int rsm_memseg_import_connect(rsmapi_controller_handle_t controller, rsm_node_id
 	code = import_open(import, segment_id);
 	if (code)
 		goto err_import;
+	rsm_guard_watch();
+	rsm_move_watch();
 	state_reset(import);
 	import->segment.magic = RSM_MAGIC_IMPORT;
 	rsm_segment_add(&import->segment);

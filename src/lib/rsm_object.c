@@ -226,36 +226,57 @@ int rsm_object_publish(int mount, struct rsm_object *object, const char *name)
 
 /* --- its memory --------------------------------------------------------------------------------------------------- */
 
-int rsm_object_read(const struct rsm_object *object, char *to, size_t length)
+/* What of `length` bytes lies in the page of `offset`. */
+static size_t rest_of_page(off_t offset, size_t length)
 {
-	size_t done = 0;
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	size_t rest = page - (size_t)offset % page;
 
-	while (done < length) {
-		size_t rest = length - done;
-		ssize_t got = pread(object->memory, to + done, rest < CHUNK_BYTES ? rest : CHUNK_BYTES, (off_t)done);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			return got < 0 ? -errno : -EIO;
-		done += (size_t)got;
-	}
-	return 0;
+	return rest < length ? rest : length;
 }
 
-int rsm_object_write(const struct rsm_object *object, const char *from, size_t length)
+int rsm_object_read(const struct rsm_object *object, char *to, off_t offset, size_t length)
 {
-	size_t done = 0;
+	size_t chunk = CHUNK_BYTES;
+	int error = 0;
 
-	while (done < length) {
-		size_t rest = length - done;
-		ssize_t put = pwrite(object->memory, from + done, rest < CHUNK_BYTES ? rest : CHUNK_BYTES, (off_t)done);
+	while (length > 0) {
+		size_t in_page = rest_of_page(offset, length);
+		size_t wanted = chunk < length ? chunk : length;
+		ssize_t got = pread(object->memory, to, wanted, offset);
+		size_t done = got > 0 ? (size_t)got : in_page;
+
+		if (got == 0)
+			break;
+		if (got < 0 && errno == EINTR)
+			continue;
+		/* Of what cannot be read together, each page is tried. */
+		if (got < 0 && wanted > in_page) {
+			chunk = in_page;
+			continue;
+		}
+		if (got < 0 && !error)
+			error = -errno;
+		chunk = CHUNK_BYTES;
+		to += done;
+		offset += (off_t)done;
+		length -= done;
+	}
+	return error;
+}
+
+int rsm_object_write(const struct rsm_object *object, const char *from, off_t offset, size_t length)
+{
+	while (length > 0) {
+		ssize_t put = pwrite(object->memory, from, length < CHUNK_BYTES ? length : CHUNK_BYTES, offset);
 
 		if (put < 0 && errno == EINTR)
 			continue;
 		if (put < 0)
 			return -errno;
-		done += (size_t)put;
+		from += put;
+		offset += put;
+		length -= (size_t)put;
 	}
 	return 0;
 }

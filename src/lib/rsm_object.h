@@ -52,8 +52,13 @@ int rsm_object_permit(const struct rsm_object *object, const rsmapi_access_entry
 /* Gives a permitted object its name. On failure it is the user's only again. -EEXIST: the name is taken. */
 int rsm_object_publish(int mount, struct rsm_object *object, const char *name);
 
-/* All of its memory. */
-int rsm_object_read(const struct rsm_object *object, char *to, size_t length);
-int rsm_object_write(const struct rsm_object *object, const char *from, size_t length);
+/*
+ * Reads all that can be read, up to the end of the object. A page that cannot be read leaves `to` as it is there, and
+ * spoils no other. The first error.
+ */
+int rsm_object_read(const struct rsm_object *object, char *to, off_t offset, size_t length);
+
+/* Writes all, or gives up at the first error. */
+int rsm_object_write(const struct rsm_object *object, const char *from, off_t offset, size_t length);
 
 #endif

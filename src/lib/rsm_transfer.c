@@ -8,6 +8,8 @@
  */
 #include "lib/rsm.h"
 
+#include "lib/rsm_copy.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -146,33 +148,17 @@ static int bytes_move(const struct transfer *transfer, size_t done, char *data, 
 
 /* --- through the window ------------------------------------------------------------------------------------------ */
 
-/* The segment's side may be changed by anybody at any time. What is on the other side costs nothing to treat alike. */
-#define ELEMENTS_COPY(type, swap) \
-	do { \
-		const type *source = from; \
-		type *target = to; \
-		size_t i; \
-\
-		for (i = 0; i < length / sizeof(type); i++) { \
-			type value = __atomic_load_n(&source[i], __ATOMIC_ACQUIRE); \
-\
-			__atomic_store_n(&target[i], swapped ? swap(value) : value, __ATOMIC_RELEASE); \
-		} \
-	} while (0)
-
-static void elements_copy(void *to, const void *from, size_t length, unsigned width, bool swapped)
+/* Between the transfer's data, from byte `done` on, and `there`, which is memory of the library. */
+static int elements_move(const struct transfer *transfer, size_t done, void *there, size_t length)
 {
-	switch (width) {
-	case sizeof(uint16_t):
-		ELEMENTS_COPY(uint16_t, __builtin_bswap16);
-		break;
-	case sizeof(uint32_t):
-		ELEMENTS_COPY(uint32_t, __builtin_bswap32);
-		break;
-	default:
-		ELEMENTS_COPY(uint64_t, __builtin_bswap64);
-		break;
-	}
+	return rsm_copy_elements(&(struct rsm_copy){
+		.program = transfer->data + done,
+		.library = there,
+		.length = length,
+		.width = transfer->width,
+		.swapped = transfer->import->swapped,
+		.get = !put(transfer)
+	});
 }
 
 /* What the program may not read is not mapped. */
@@ -184,14 +170,13 @@ static int elements_move_without_window(const struct transfer *transfer)
 	int error = 0;
 
 	for (done = 0; !error && done < transfer->length; done += length) {
-		char *data = transfer->data + done;
-
 		length = transfer->length - done < sizeof bounce ? transfer->length - done : sizeof bounce;
 		if (put(transfer))
-			elements_copy(bounce, data, length, transfer->width, transfer->import->swapped);
-		error = bytes_move(transfer, done, (char *)bounce, length);
-		if (!put(transfer))
-			elements_copy(data, bounce, length, transfer->width, transfer->import->swapped);
+			error = elements_move(transfer, done, bounce, length);
+		if (!error)
+			error = bytes_move(transfer, done, (char *)bounce, length);
+		if (!error && !put(transfer))
+			error = elements_move(transfer, done, bounce, length);
 	}
 	return error;
 }
@@ -210,15 +195,9 @@ static int window_flush(const struct transfer *transfer)
 
 static int window_move(const struct transfer *transfer)
 {
-	char *there = transfer->window + transfer->offset;
-	bool swapped = transfer->import->swapped;
+	int error = elements_move(transfer, 0, transfer->window + transfer->offset, transfer->length);
 
-	if (!put(transfer)) {
-		elements_copy(transfer->data, there, transfer->length, transfer->width, swapped);
-		return 0;
-	}
-	elements_copy(there, transfer->data, transfer->length, transfer->width, swapped);
-	return transfer->implicit ? window_flush(transfer) : 0;
+	return !error && put(transfer) && transfer->implicit ? window_flush(transfer) : error;
 }
 
 static int transfer_do(rsm_memseg_import_handle_t handle, struct transfer *transfer)

@@ -17,7 +17,7 @@ struct holding {
 static struct holding holdings[SIGNATURES_MAX];
 static size_t holdings_count;
 
-static bool is_null(const struct signature *signature)
+bool netmem_signature_is_null(const struct signature *signature)
 {
 	return signature->device == 0 && signature->inode == 0;
 }
@@ -80,7 +80,7 @@ bool netmem_signature_holds(int mount, ino_t object, const struct signature *sig
 	const struct holding *holding = holding_find(device_of(mount), object);
 
 	if (!holding)
-		return is_null(signature);
+		return netmem_signature_is_null(signature);
 	return holding->signature.device == signature->device && holding->signature.inode == signature->inode;
 }
 
@@ -88,7 +88,7 @@ int netmem_signature_set(int mount, ino_t object, const char *name, const struct
 {
 	struct holding *holding = holding_find(device_of(mount), object);
 
-	if (is_null(signature)) {
+	if (netmem_signature_is_null(signature)) {
 		netmem_signature_clear(mount, object);
 		return 0;
 	}

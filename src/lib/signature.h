@@ -24,6 +24,9 @@ struct signature {
 /* 0, or -EBADF: not a descriptor. */
 int netmem_signature_read(port_t port, struct signature *signature);
 
+/* Whether it is that of PORT_NULL. */
+bool netmem_signature_is_null(const struct signature *signature);
+
 /* Whether the object with that inode number below `mount` is held under `signature`. */
 bool netmem_signature_holds(int mount, ino_t object, const struct signature *signature);
 

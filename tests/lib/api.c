@@ -434,6 +434,45 @@ START_TEST(test_signatures_are_bounded)
 }
 END_TEST
 
+static ino_t inode_named(const char *name)
+{
+	struct stat status;
+
+	ck_assert_int_eq(stat(fake_path(name), &status), 0);
+	return status.st_ino;
+}
+
+/* A name is held on the node that its object is on, unless this process has given it a signature. */
+START_TEST(test_names_of_other_nodes)
+{
+	port_t first = object_new();
+	port_t second = object_new();
+	port_t far;
+	int mine[2];
+
+	ck_assert_int_eq(pipe(mine), 0);
+	fake_object("here", "Node1"); /* as another process has left it */
+	ck_assert_int_eq(netname_check_in(name_server_port, "here", PORT_NULL, first), NETNAME_SUCCESS);
+	fake_object("there", "node2");
+	ck_assert_int_eq(netname_look_up(name_server_port, "node2", "there", &far), NETNAME_SUCCESS);
+	ck_assert_int_eq(netname_check_in(name_server_port, "there", PORT_NULL, first), NETNAME_NOT_YOURS);
+	ck_assert_int_eq(netname_check_in(name_server_port, "there", mine[0], second), NETNAME_NOT_YOURS);
+	ck_assert_uint_eq(inode_named("there"), inode_of(far));
+	ck_assert_uint_eq(inode_named("here"), inode_of(first));
+	/* Its own port it may name, here as there. */
+	ck_assert_int_eq(netname_check_in(name_server_port, "there", PORT_NULL, far), NETNAME_SUCCESS);
+	ck_assert_int_eq(netname_check_out(name_server_port, "there", PORT_NULL), NETNAME_SUCCESS);
+	ck_assert_int_eq(netname_check_in(name_server_port, "there", mine[0], far), NETNAME_SUCCESS);
+	ck_assert_int_eq(netname_check_in(name_server_port, "there", mine[0], second), NETNAME_SUCCESS);
+	ck_assert_uint_eq(inode_named("there"), inode_of(second));
+	close(first);
+	close(second);
+	close(far);
+	close(mine[0]);
+	close(mine[1]);
+}
+END_TEST
+
 START_TEST(test_names_of_other_users)
 {
 	port_t object = object_new();
@@ -979,6 +1018,7 @@ int main(void)
 					 test_ports_that_cannot_be_checked_in,
 					 test_signatures,
 					 test_signatures_are_bounded,
+					 test_names_of_other_nodes,
 					 test_names_of_other_users,
 					 test_hosts,
 					 test_server_name_is_taken,

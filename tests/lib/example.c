@@ -1,7 +1,6 @@
-/* The EXAMPLE of the manual page netmemory(3), to the letter, after the two headers that it asks for. Old-style C. */
+/* The EXAMPLE of the manual page netmemory(3), to the letter, after the one header that it asks for. Old-style C. */
 #pragma GCC diagnostic ignored "-Wmissing-prototypes"
 #include <servers/netmemory.h>
-#include <servers/netname.h>
 
 /*
  * Create and map a shared object of given size with

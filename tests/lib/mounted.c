@@ -286,6 +286,53 @@ START_TEST(test_example_at_an_address)
 }
 END_TEST
 
+static int example_master(int mount)
+{
+	vm_offset_t address = 0;
+	kern_return_t code;
+
+	use(mount);
+	code = map_object(name, NULL, &address, PAGE, TRUE);
+	if (code)
+		return code == NETNAME_NOT_YOURS ? 11 : 12;
+	if (*(char *)address)
+		return 13;
+	strcpy((char *)address, "master");
+	return 10;
+}
+
+static int master_code(int mount)
+{
+	pid_t child = child_start(example_master, mount);
+	int status;
+
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+/* Of two masters on two nodes the second is refused; the first may start again, and then there is new memory. */
+START_TEST(test_example_masters)
+{
+	vm_offset_t address = 0;
+	int node;
+
+	ck_assert_int_eq(master_code(0), 10);
+	for (node = 1; node < mounts_count; node++) {
+		ck_assert_int_eq(master_code(node), 11);
+		use(node);
+		ck_assert_int_eq(map_object(name, nodes[0], &address, PAGE, TRUE), KERN_SUCCESS);
+		ck_assert_str_eq((char *)address, "master");
+		unmap((char *)address, PAGE);
+	}
+	ck_assert_int_eq(master_code(0), 10);
+	/* What was checked out anywhere is free everywhere. */
+	ck_assert_int_eq(netname_check_out(name_server_port, name, PORT_NULL), NETNAME_SUCCESS);
+	ck_assert_int_eq(master_code(1), 10);
+	ck_assert_int_eq(master_code(0), 11);
+}
+END_TEST
+
 /* Lifetimes. */
 
 START_TEST(test_destroy)
@@ -930,14 +977,23 @@ static bool node_read(int mount)
 
 int main(int argc, char **argv)
 {
-	const TTest *const tests[] = { test_example_at_an_address, test_destroy,
-				       test_unnamed_lifetime,	   test_unnamed_lifetime_by_object_and_control,
-				       test_lifetime_after_kill,   test_create_too_large,
-				       test_names_on_all_nodes,	   test_name_replaced,
-				       test_names_of_the_shell,	   test_racing_check_ins,
-				       test_port_outlives_names,   test_read_only,
-				       test_interrupted,	   test_mount_table,
-				       test_other_users,	   test_easy };
+	const TTest *const tests[] = { test_example_at_an_address,
+				       test_example_masters,
+				       test_destroy,
+				       test_unnamed_lifetime,
+				       test_unnamed_lifetime_by_object_and_control,
+				       test_lifetime_after_kill,
+				       test_create_too_large,
+				       test_names_on_all_nodes,
+				       test_name_replaced,
+				       test_names_of_the_shell,
+				       test_racing_check_ins,
+				       test_port_outlives_names,
+				       test_read_only,
+				       test_interrupted,
+				       test_mount_table,
+				       test_other_users,
+				       test_easy };
 	Suite *suite = suite_create("libnetmemory on mounts");
 	TCase *tcase = tcase_create("mounts");
 	TCase *dead = tcase_create("dead node");

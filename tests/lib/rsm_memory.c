@@ -1,5 +1,5 @@
 /*
- * Goal: a program's memory has its contents, whatever happens to the segment that it is: revoked, unmapped, forked, loaded
+ * Goal: a program's memory has its contents, whatever happens to the segment that it is: revoked, forked, loaded
  * from while it is rebound, and a thread cancelled that moves it.
  */
 #define _GNU_SOURCE 1
@@ -68,29 +68,6 @@ START_TEST(test_revoked)
 	OK(rsm_memseg_export_destroy(export));
 	memset(memory, 0, SEGMENT_BYTES);
 	memset(other, 0, SEGMENT_BYTES);
-}
-END_TEST
-
-/* What the program has put in the place of its segment is not touched. */
-START_TEST(test_unmapped)
-{
-	char *memory = memory_new(SEGMENT_BYTES, 1);
-	char *other = memory_new(SEGMENT_BYTES, 2);
-	rsm_memseg_export_handle_t export;
-
-	create(memory, &export);
-	publish(export);
-	ck_assert_ptr_eq(mmap(memory + PAGE, PAGE, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
-			 memory + PAGE);
-	memory[PAGE] = 'x';
-	ck_assert_int_eq(rsm_memseg_export_unpublish(export), RSMERR_BAD_ADDR);
-	ck_assert_int_eq(rsm_memseg_export_rebind(export, other, 0, SEGMENT_BYTES), RSMERR_BAD_ADDR);
-	ck_assert_uint_eq(memory_wrong(other, 0, SEGMENT_BYTES, 2), 0);
-	OK(rsm_memseg_export_destroy(export));
-	ck_assert_int_eq(memory[PAGE]++, 'x');
-	/* The rest has nothing behind it any more; a search for leaks reads it. */
-	ck_assert_ptr_eq(mmap(memory, SEGMENT_BYTES, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
-			 memory);
 }
 END_TEST
 
@@ -285,7 +262,7 @@ static void one_node(void)
 
 int main(int argc, char **argv)
 {
-	const TTest *const tests[] = { test_revoked, test_unmapped, test_fork, test_fork_of_fork, test_fork_beside_exports,
+	const TTest *const tests[] = { test_revoked, test_fork, test_fork_of_fork, test_fork_beside_exports,
 				       test_loads_during_rebind, test_cancelled };
 	Suite *suite = suite_create("librsm, memory of exports");
 	TCase *tcase = tcase_create("memory");

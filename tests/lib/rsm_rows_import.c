@@ -3,7 +3,10 @@
 
 #include <errno.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 /* Import. */
 
@@ -160,6 +163,7 @@ static int disconnect_with_pollfd(int unused)
 /* The ten ways to copy, in the order of their rows. Sizes of elements are 1, 2, 4, 8, and 1 for those without. */
 static const size_t element[] = { 1, 2, 4, 8, 1, 1, 2, 4, 8, 1 };
 enum { PUTS = 5 };
+enum { UNMAPPED, FORBIDDEN, PAST_THE_FILE, READ_ONLY };
 static uint64_t data[2 * PAGE / 8];
 
 static int copy(int which, rsm_memseg_import_handle_t import, off_t offset, void *memory, size_t length)
@@ -199,6 +203,64 @@ static int copy_bad_handle(int which)
 static int copy_no_data(int which)
 {
 	return copy(which, imported(RSM_PERM_RDWR), 1, NULL, PAGE);
+}
+
+/* Memory of the program that is not there, or does not allow it, from its second page on. */
+static char *half_memory(int kind)
+{
+	FILE *file = tmpfile();
+	char *memory;
+
+	ck_assert(file && ftruncate(fileno(file), PAGE) == 0);
+	memory = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fileno(file), 0);
+	ck_assert_ptr_ne(memory, MAP_FAILED);
+	fclose(file);
+	if (kind == UNMAPPED)
+		munmap(memory + PAGE, PAGE);
+	else if (kind != PAST_THE_FILE)
+		mprotect(memory + PAGE, PAGE, kind == FORBIDDEN ? PROT_NONE : PROT_READ);
+	memset(memory, 'm', PAGE);
+	return memory;
+}
+
+/* In both modes, and where the library cannot map the segment either. The handle is as good as before. */
+static int copy_half_memory(int which, int kind)
+{
+	char *memory = half_memory(kind);
+
+	exporter_start(0);
+	for (int i = 0; i < 3; i++) {
+		import_here(RSM_PERM_RDWR);
+		OK(rsm_memseg_import_set_mode(program.imported, i == 1 ? RSM_BARRIER_MODE_EXPLICIT
+								       : RSM_BARRIER_MODE_IMPLICIT));
+		inject.map = i == 2 ? ENOMEM : 0;
+		ck_assert_int_eq(copy(which, program.imported, 0, memory, 2 * PAGE), RSMERR_BAD_ADDR);
+		ck_assert_int_eq(copy(which, program.imported, 0, memory + 2 * PAGE - 8, 8), RSMERR_BAD_ADDR);
+		OK(barrier_code());
+		OK(copy(which, program.imported, 0, memory, PAGE));
+		OK(copy(which, program.imported, 0, data, PAGE));
+	}
+	return copy(which, program.imported, 0, memory + PAGE, 8);
+}
+
+static int copy_unmapped(int which)
+{
+	return copy_half_memory(which, UNMAPPED);
+}
+
+static int copy_forbidden(int which)
+{
+	return copy_half_memory(which, FORBIDDEN);
+}
+
+static int copy_past_the_file(int which)
+{
+	return copy_half_memory(which, PAST_THE_FILE);
+}
+
+static int copy_read_only(int which)
+{
+	return copy_half_memory(which, READ_ONLY);
 }
 
 static int copy_misaligned_data(int which)
@@ -324,6 +386,15 @@ static int scatter_null_local(int put)
 	rsm_scat_gath_t list = scattered(imported(RSM_PERM_RDWR));
 
 	vector[0].local.vaddr = NULL;
+	return scatter(put, &list);
+}
+
+static int scatter_half_local(int put)
+{
+	rsm_scat_gath_t list = scattered(imported(RSM_PERM_RDWR));
+
+	vector[0].local.vaddr = half_memory(UNMAPPED);
+	vector[0].transfer_length = 2 * PAGE;
 	return scatter(put, &list);
 }
 
@@ -530,12 +601,14 @@ static int unmap_unmapped(int again)
 
 /* The rows. */
 
-#define EACH_COPY(code, how, provoke)                         \
+#define EACH_GET(code, how, provoke)                          \
 	{ "rsm_memseg_import_get8", code, how, provoke, 0 },  \
 	{ "rsm_memseg_import_get16", code, how, provoke, 1 }, \
 	{ "rsm_memseg_import_get32", code, how, provoke, 2 }, \
 	{ "rsm_memseg_import_get64", code, how, provoke, 3 }, \
-	{ "rsm_memseg_import_get", code, how, provoke, 4 },   \
+	{ "rsm_memseg_import_get", code, how, provoke, 4 }
+#define EACH_COPY(code, how, provoke) \
+	EACH_GET(code, how, provoke), \
 	EACH_PUT(code, how, provoke)
 #define EACH_PUT(code, how, provoke)                          \
 	{ "rsm_memseg_import_put8", code, how, provoke, 5 },  \
@@ -597,6 +670,10 @@ const struct row rows_import[] = {
 
 	EACH_COPY(RSMERR_BAD_SEG_HNDL, "NULL; a controller", copy_bad_handle),
 	EACH_COPY(RSMERR_BAD_ADDR, "no data", copy_no_data),
+	EACH_COPY(RSMERR_BAD_ADDR, "data that is not mapped", copy_unmapped),
+	EACH_COPY(RSMERR_BAD_ADDR, "data that the program has forbidden itself", copy_forbidden),
+	EACH_COPY(RSMERR_BAD_ADDR, "data past the end of a file", copy_past_the_file),
+	EACH_GET(RSMERR_BAD_ADDR, "data that is read-only", copy_read_only),
 	EACH_WIDE_COPY(RSMERR_BAD_MEM_ALIGNMENT, "data within an element", copy_misaligned_data),
 	EACH_WIDE_COPY(RSMERR_BAD_MEM_ALIGNMENT, "an offset within an element", copy_misaligned_offset),
 	EACH_COPY(RSMERR_PERM_DENIED, "not connected for it", copy_denied),
@@ -612,6 +689,7 @@ const struct row rows_import[] = {
 	EACH_SCATTER(RSMERR_BAD_SEG_HNDL, "no remote handle; a controller", scatter_bad_handle),
 	EACH_SCATTER(RSMERR_BAD_LOCALMEM_HNDL, "no local handle; a controller", scatter_bad_local),
 	EACH_SCATTER(RSMERR_BAD_ADDR, "no local address", scatter_null_local),
+	EACH_SCATTER(RSMERR_BAD_ADDR, "local memory that is not mapped", scatter_half_local),
 	EACH_SCATTER(RSMERR_BAD_LENGTH, "past the local handle's end", scatter_past_local),
 	EACH_SCATTER(RSMERR_BAD_LENGTH, "past the segment's end", scatter_past_the_end),
 	EACH_SCATTER(RSMERR_BAD_OFFSET, "mapped, and before that", scatter_past_the_mapping),

@@ -119,14 +119,23 @@ __attribute__((no_sanitize("thread"))) static void copy_range(char *to, const ch
 		((volatile uint64_t *)(void *)to)[i] = ((const volatile uint64_t *)(const void *)from)[i];
 }
 
+static struct rsm_piece piece_of(char *address, void *instead)
+{
+	return (struct rsm_piece){
+		.range = { address, range.length }, .protection = PROT_READ | PROT_WRITE, .instead = instead
+	};
+}
+
 /* Moves the range to memory of its own, as the library does. */
 static void move_once(int flags)
 {
 	void *copy = map(PROT_READ | PROT_WRITE, flags | MAP_ANONYMOUS, -1);
+	struct rsm_piece piece = piece_of(range.address, copy);
 
-	ck_assert_int_eq(rsm_move_begin(&range, 1), 0);
+	ck_assert_int_eq(rsm_move_begin(&piece, 1), 0);
 	copy_range(copy, range.address);
-	ck_assert_int_eq(rsm_move_put(copy, range), 0);
+	ck_assert_int_eq(rsm_move_put(&piece), 0);
+	ck_assert_ptr_null(piece.instead);
 	rsm_move_end();
 }
 
@@ -184,7 +193,7 @@ START_TEST(test_no_store_is_lost)
 
 	range.address = memory_new((enum kind)_i);
 	memset(range.address, 0, range.length);
-	ck_assert_int_eq(rsm_move_check(range), 0);
+	ck_assert_int_eq(rsm_maps_check(range), 0);
 	storers_start(storers);
 	for (i = 0; i < MOVES; i++)
 		move_once(i % 2 ? MAP_PRIVATE : MAP_SHARED);
@@ -203,11 +212,12 @@ static void *move_several(void *argument)
 
 	for (i = 0; i < MOVES / THREADS; i++) {
 		void *copy = map_new();
+		struct rsm_piece piece = piece_of(own.address, copy);
 		size_t k;
 
-		ck_assert_int_eq(rsm_move_begin(&own, 1), 0);
+		ck_assert_int_eq(rsm_move_begin(&piece, 1), 0);
 		copy_range(copy, own.address);
-		ck_assert_int_eq(rsm_move_put(copy, own), 0);
+		ck_assert_int_eq(rsm_move_put(&piece), 0);
 		rsm_move_end();
 		for (k = 0; k < THREADS; k++)
 			__atomic_fetch_add((uint64_t *)(void *)several[k].address, 1, __ATOMIC_RELAXED);
@@ -233,33 +243,68 @@ START_TEST(test_moves_of_several_threads)
 }
 END_TEST
 
-START_TEST(test_two_ranges_change_places)
+START_TEST(test_two_pieces_change_places)
 {
-	struct rsm_range ranges[2] = { { map_new(), range.length }, { map_new(), range.length } };
 	char *copies[2] = { map_new(), map_new() };
+	struct rsm_piece pieces[2] = { piece_of(map_new(), copies[0]), piece_of(map_new(), copies[1]) };
+	char *const places[2] = { pieces[0].range.address, pieces[1].range.address };
 
-	memset(ranges[0].address, 'a', range.length);
-	memset(ranges[1].address, 'b', range.length);
-	ck_assert_int_eq(rsm_move_begin(ranges, 2), 0);
-	copy_range(copies[0], ranges[1].address);
-	copy_range(copies[1], ranges[0].address);
-	ck_assert_int_eq(rsm_move_put(copies[0], ranges[0]), 0);
-	ck_assert_int_eq(rsm_move_put(copies[1], ranges[1]), 0);
+	memset(places[0], 'a', range.length);
+	memset(places[1], 'b', range.length);
+	ck_assert_int_eq(rsm_move_begin(pieces, 2), 0);
+	copy_range(copies[0], places[1]);
+	copy_range(copies[1], places[0]);
+	ck_assert_int_eq(rsm_move_put(&pieces[0]), 0);
+	ck_assert_int_eq(rsm_move_put(&pieces[1]), 0);
 	rsm_move_end();
-	ck_assert_int_eq(ranges[0].address[range.length - 1]++, 'b');
-	ck_assert_int_eq(ranges[1].address[0]++, 'a');
+	ck_assert_int_eq(places[0][range.length - 1]++, 'b');
+	ck_assert_int_eq(places[1][0]++, 'a');
+}
+END_TEST
+
+/* The program is allowed what it was allowed, before, during and after. */
+START_TEST(test_protection_stays)
+{
+	static const int protections[] = { PROT_NONE, PROT_READ, PROT_READ | PROT_EXEC, PROT_READ | PROT_WRITE | PROT_EXEC };
+	struct rsm_piece found = { .protection = -1 };
+	struct rsm_piece piece;
+	struct stat file;
+	int fd = file_new();
+	size_t i;
+
+	ck_assert_int_eq(fstat(fd, &file), 0);
+	for (i = 0; i < sizeof protections / sizeof *protections; i++) {
+		struct rsm_piece *pieces;
+		size_t count;
+
+		piece = piece_of(map(protections[i], MAP_SHARED, fd), map(PROT_READ | PROT_WRITE, MAP_SHARED, fd));
+		piece.protection = protections[i];
+		ck_assert_int_eq(rsm_move_begin(&piece, 1), 0);
+		ck_assert_int_eq(rsm_move_put(&piece), 0);
+		rsm_move_end();
+		ck_assert_int_eq(rsm_maps_find(file.st_dev, file.st_ino, &pieces, &count), 0);
+		ck_assert_uint_eq(count, 1);
+		found = pieces[0];
+		free(pieces);
+		ck_assert_ptr_eq(found.range.address, piece.range.address);
+		ck_assert_int_eq(found.protection, protections[i]);
+		munmap(piece.range.address, range.length);
+	}
+	close(fd);
 }
 END_TEST
 
 START_TEST(test_nothing_put_is_as_before)
 {
-	range.address = map_new();
+	struct rsm_piece piece = piece_of(map_new(), NULL);
+
+	range.address = piece.range.address;
 	range.address[0] = 'a';
-	ck_assert_int_eq(rsm_move_begin(&range, 1), 0);
+	ck_assert_int_eq(rsm_move_begin(&piece, 1), 0);
 	rsm_move_end();
 	ck_assert_int_eq(range.address[0]++, 'a');
 	munmap(range.address + page_bytes, page_bytes);
-	ck_assert_int_eq(rsm_move_begin(&range, 1), -ENOMEM);
+	ck_assert_int_eq(rsm_move_begin(&piece, 1), -ENOMEM);
 	range.address[0]++;
 	range.address[2 * page_bytes]++;
 	ck_assert_int_eq(range.address[0], 'c');
@@ -270,9 +315,10 @@ END_TEST
 START_TEST(test_system_call)
 {
 	int fd = file_new();
+	struct rsm_piece piece = piece_of(map_new(), NULL);
 
-	range.address = map_new();
-	ck_assert_int_eq(rsm_move_begin(&range, 1), 0);
+	range.address = piece.range.address;
+	ck_assert_int_eq(rsm_move_begin(&piece, 1), 0);
 	ck_assert_int_eq(pread(fd, range.address, 1, 0), -1);
 	ck_assert_int_eq(errno, EFAULT);
 	ck_assert_int_eq(pwrite(fd, range.address, 1, 0), 1);
@@ -287,19 +333,19 @@ END_TEST
 START_TEST(test_refused)
 {
 	range.address = map(PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1);
-	ck_assert_int_eq(rsm_move_check(range), -EFAULT);
+	ck_assert_int_eq(rsm_maps_check(range), -EFAULT);
 	range.address = map(PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
-	ck_assert_int_eq(rsm_move_check(range), -EFAULT);
+	ck_assert_int_eq(rsm_maps_check(range), -EFAULT);
 	range.address = map(PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1);
-	ck_assert_int_eq(rsm_move_check(range), -EFAULT);
+	ck_assert_int_eq(rsm_maps_check(range), -EFAULT);
 	range.address = map(PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1);
-	ck_assert_int_eq(rsm_move_check(range), -EFAULT);
+	ck_assert_int_eq(rsm_maps_check(range), -EFAULT);
 	range.address = file_map(PROT_READ | PROT_WRITE, MAP_SHARED);
-	ck_assert_int_eq(rsm_move_check(range), -EFAULT);
+	ck_assert_int_eq(rsm_maps_check(range), -EFAULT);
 	/* Not a variable's address: a sanitizer may keep it elsewhere. */
 	range.address = (char *)((uintptr_t)__builtin_frame_address(0) / page_bytes * page_bytes);
 	range.length = page_bytes;
-	ck_assert_int_eq(rsm_move_check(range), -EFAULT);
+	ck_assert_int_eq(rsm_maps_check(range), -EFAULT);
 }
 END_TEST
 
@@ -308,33 +354,72 @@ START_TEST(test_refused_in_part)
 	struct rsm_range part;
 
 	range.address = map_new();
-	ck_assert_int_eq(rsm_move_check(range), 0);
+	ck_assert_int_eq(rsm_maps_check(range), 0);
 	part = (struct rsm_range){ range.address + page_bytes, page_bytes };
 	ck_assert_int_eq(mprotect(part.address, part.length, PROT_READ), 0);
-	ck_assert_int_eq(rsm_move_check(range), -EFAULT);
+	ck_assert_int_eq(rsm_maps_check(range), -EFAULT);
 	munmap(part.address, part.length);
-	ck_assert_int_eq(rsm_move_check(range), -EFAULT);
-	ck_assert_int_eq(rsm_move_check(part), -EFAULT);
+	ck_assert_int_eq(rsm_maps_check(range), -EFAULT);
+	ck_assert_int_eq(rsm_maps_check(part), -EFAULT);
 	range = (struct rsm_range){ range.address, page_bytes };
-	ck_assert_int_eq(rsm_move_check(range), 0);
+	ck_assert_int_eq(rsm_maps_check(range), 0);
 	range.length = SIZE_MAX / page_bytes * page_bytes;
-	ck_assert_int_eq(rsm_move_check(range), -EFAULT);
+	ck_assert_int_eq(rsm_maps_check(range), -EFAULT);
 }
 END_TEST
 
-START_TEST(test_file)
+/* In the order of the addresses; nothing of what is private, or another file's. */
+START_TEST(test_find)
 {
 	int fd = file_new();
+	struct rsm_piece *pieces;
 	struct stat file;
 	struct stat other;
+	size_t count;
 
 	range.address = map(PROT_READ | PROT_WRITE, MAP_SHARED, fd);
+	map(PROT_READ, MAP_PRIVATE, fd);
 	ck_assert_int_eq(fstat(fd, &file), 0);
 	ck_assert_int_eq(fstat(file_new(), &other), 0);
-	ck_assert_int_eq(rsm_move_check_file(range, file.st_dev, file.st_ino), 0);
-	ck_assert_int_eq(rsm_move_check_file(range, other.st_dev, other.st_ino), -EFAULT);
 	munmap(range.address + page_bytes, page_bytes);
-	ck_assert_int_eq(rsm_move_check_file(range, file.st_dev, file.st_ino), -EFAULT);
+	ck_assert_int_eq(mprotect(range.address + 3 * page_bytes, page_bytes, PROT_READ), 0);
+	ck_assert_int_eq(rsm_maps_find(file.st_dev, file.st_ino, &pieces, &count), 0);
+	ck_assert_uint_eq(count, 3);
+	ck_assert_ptr_eq(pieces[0].range.address, range.address);
+	ck_assert_uint_eq(pieces[1].range.length, page_bytes);
+	ck_assert_int_eq(pieces[1].offset, 2 * page_bytes);
+	ck_assert_int_eq(pieces[1].protection, PROT_READ | PROT_WRITE);
+	ck_assert_int_eq(pieces[2].offset, 3 * page_bytes);
+	ck_assert_int_eq(pieces[2].protection, PROT_READ);
+	free(pieces);
+	ck_assert_int_eq(rsm_maps_find(other.st_dev, other.st_ino, &pieces, &count), 0);
+	ck_assert_uint_eq(count, 0);
+	free(pieces);
+}
+END_TEST
+
+/* As many as there may be, each with room for one more. */
+START_TEST(test_find_many)
+{
+	size_t pages = 100;
+	struct rsm_piece *pieces;
+	struct stat file;
+	size_t count;
+	size_t i;
+	int fd = file_new();
+
+	range.length = pages * page_bytes;
+	ck_assert_int_eq(ftruncate(fd, (off_t)range.length), 0);
+	ck_assert_int_eq(fstat(fd, &file), 0);
+	range.address = map(PROT_READ | PROT_WRITE, MAP_SHARED, fd);
+	for (i = 0; i + 1 < pages; i++) {
+		ck_assert_int_eq(rsm_maps_find(file.st_dev, file.st_ino, &pieces, &count), 0);
+		ck_assert_uint_eq(count, i + 1);
+		pieces[count] = pieces[0];
+		free(pieces);
+		/* One page more that is not as the ones beside it. */
+		ck_assert_int_eq(mprotect(range.address + i * page_bytes, page_bytes, i % 2 ? PROT_NONE : PROT_READ), 0);
+	}
 }
 END_TEST
 
@@ -482,15 +567,16 @@ START_TEST(test_handler_stores)
 	storers_start(storers);
 	for (i = 0; i < MOVES_WITH_SIGNALS; i++) {
 		void *copy = map_new();
+		struct rsm_piece piece = piece_of(range.address, copy);
 
-		ck_assert_int_eq(rsm_move_begin(&range, 1), 0);
+		ck_assert_int_eq(rsm_move_begin(&piece, 1), 0);
 		sched_yield();
 		raise(SIGUSR1);
 		pthread_kill(storers[i % THREADS].thread, SIGUSR1);
 		sched_yield();
 		copy_range(copy, range.address);
 		ck_assert_int_eq(caught, 2 * i);
-		ck_assert_int_eq(rsm_move_put(copy, range), 0);
+		ck_assert_int_eq(rsm_move_put(&piece), 0);
 		rsm_move_end();
 		while (caught < 2 * (i + 1))
 			sched_yield();
@@ -511,14 +597,16 @@ static Suite *suite(void)
 	tcase_add_checked_fixture(moves, set_up, NULL);
 	tcase_add_loop_test(moves, test_no_store_is_lost, 0, KINDS);
 	tcase_add_test(moves, test_moves_of_several_threads);
-	tcase_add_test(moves, test_two_ranges_change_places);
+	tcase_add_test(moves, test_two_pieces_change_places);
+	tcase_add_test(moves, test_protection_stays);
 	tcase_add_test(moves, test_nothing_put_is_as_before);
 	tcase_add_test(moves, test_system_call);
 	suite_add_tcase(suite, moves);
 	tcase_add_checked_fixture(checks, set_up, NULL);
 	tcase_add_test(checks, test_refused);
 	tcase_add_test(checks, test_refused_in_part);
-	tcase_add_test(checks, test_file);
+	tcase_add_test(checks, test_find);
+	tcase_add_test(checks, test_find_many);
 	suite_add_tcase(suite, checks);
 	tcase_set_timeout(signals, 60);
 	tcase_add_checked_fixture(signals, set_up, NULL);
