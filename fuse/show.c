@@ -106,8 +106,8 @@ static bool has_moved(const struct stat *first, const struct stat *st)
 }
 
 /*
- * Steps 3 and 4. What has become of the inode meanwhile, by a later show or otherwise, must not be undone: the core hears of it,
- * and decides anew.
+ * Steps 3 and 4. What has become of the inode meanwhile, by a later show or otherwise, must not be undone: the core hears
+ * of it, and decides anew.
  */
 static void set(struct shows *shows, uint64_t token, const struct own *own, const struct show *show, struct stat *st,
                 bool *reported)
@@ -161,7 +161,7 @@ int shows_carry_out(struct shows *shows, uint64_t token, const struct show *show
 
 /* --- in the loop's -------------------------------------------------------------------------------------------------- */
 
-/* The next whose size is there, or whose inode something else has changed since; whether there is one. `waits`: there are others. */
+/* The next whose size is there, or whose inode has been changed since; whether there is one. `waits`: there are others. */
 static bool find_grown(struct shows *shows, struct event *event, bool *waits)
 {
 	struct list *link;

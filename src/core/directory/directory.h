@@ -3,8 +3,8 @@
  * two racing mkdir exactly one wins; it runs at node number 1. It is deterministic, so that it can be replicated: its state
  * follows from its messages and from who is lost, in their order; time only says who is slow.
  *
- * Nodes keep names, and whole lists of them. One change is made at a time: it is recalled from all who may keep what it changes,
- * and when all have confirmed it counts, and is answered.
+ * Nodes keep names, and whole lists of them. One change is made at a time: it is recalled from all who may keep what it
+ * changes, and when all have confirmed it counts, and is answered.
  */
 #ifndef NETMEM_CORE_DIRECTORY_H
 #define NETMEM_CORE_DIRECTORY_H

@@ -184,8 +184,8 @@ static void known(struct segment *segment)
 }
 
 /*
- * The show of a smaller size, this one or the one under way, waits for the lock of a page that is to be cut off, and its request
- * may wait for the change that waits for this kernel. A larger size that came meanwhile is raised beside it.
+ * The show of a smaller size, this one or the one under way, waits for the lock of a page that is to be cut off, and its
+ * request may wait for the change that waits for this kernel. A larger size that came meanwhile is raised beside it.
  */
 static void confirm_if_blocked(struct segment *segment)
 {
