@@ -182,9 +182,23 @@ void bus_log(struct bus *bus, enum log_level level, const char *format, ...)
 
 /* --- memory --------------------------------------------------------------------------------------------------- */
 
+/* Books are counted past the share that full pages need at most. */
+static uint64_t pages_with(const struct bus *bus, uint64_t pages, uint64_t books_bytes)
+{
+	uint64_t books = pages_of(bus->books_bytes + books_bytes);
+	uint64_t share = bus->pages_max / BOOKS_SHARE;
+
+	return bus->store_pages + pages + (books > share ? books - share : 0);
+}
+
+uint64_t bus_pages(const struct bus *bus)
+{
+	return pages_with(bus, 0, 0);
+}
+
 static bool fits(const struct bus *bus, uint64_t pages, uint64_t books_bytes)
 {
-	return bus->store_pages + pages + pages_of(bus->books_bytes + books_bytes) <= bus->pages_max;
+	return pages_with(bus, pages, books_bytes) <= bus->pages_max;
 }
 
 bool bus_take_page(struct bus *bus)

@@ -79,8 +79,9 @@ static inline uint64_t bus_wall_ns(const struct bus *bus)
 	return bus->now_ns + bus->wall_offset_ns;
 }
 
-/* --- memory: pages of the store, and books; together no more than `-o size=` --- */
+/* --- memory: pages of the store, and books past a BOOKS_SHAREth of `-o size=`; together no more than that --- */
 
+uint64_t bus_pages(const struct bus *bus); /* that count */
 bool bus_take_page(struct bus *bus);
 void bus_give_pages(struct bus *bus, uint64_t pages);
 bool bus_take_books(struct bus *bus, size_t bytes);

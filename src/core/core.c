@@ -320,7 +320,7 @@ bool core_told_size(const struct core *core, uint64_t obj, uint32_t seg, uint64_
 
 uint64_t core_store_pages(const struct core *core)
 {
-	return core->bus.store_pages + pages_of(core->bus.books_bytes);
+	return bus_pages(&core->bus);
 }
 
 uint32_t core_node_number(const struct core *core)

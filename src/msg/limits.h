@@ -39,6 +39,9 @@
 /* Objects that one home keeps; past it, mkdir is ENOSPC. */
 #define HOME_OBJECTS_MAX 1000000u
 
+/* Of its memory, a node may use one in so many pages for its books without counting them; objects full of pages need less. */
+#define BOOKS_SHARE 16u
+
 /* Local requests under way; past it, a request is answered EAGAIN. With what they bring about. */
 #define REQUESTS_MAX 65536u
 #define OPS_MAX 262144u

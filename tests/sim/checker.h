@@ -162,7 +162,8 @@ struct access {
 	const struct size_mark *mark;
 	uint32_t resizes;
 	bool resizing;
-	bool behind; /* the kernel, of a smaller size */
+	bool behind;      /* the kernel, of a smaller size */
+	struct told told; /* before it began */
 };
 
 void checker_access_begin(struct access *access, const struct inode *inode);

@@ -59,6 +59,7 @@ void checker_access_begin(struct access *access, const struct inode *inode)
 	access->resizes = inode->resizes;
 	access->resizing = kernel_resizing(inode);
 	access->behind = kernel_behind(inode);
+	access->told = inode->told;
 }
 
 /* What no size can be expected of. A node whose own call changes the size is the documented exception. */
@@ -72,16 +73,15 @@ static bool unsure(const struct access *access)
 
 bool checker_may_lack(const struct access *access, uint64_t at)
 {
-	const struct inode *inode = access->inode;
 	uint64_t low = UINT64_MAX, cut = UINT64_MAX;
 
 	if (unsure(access))
 		return true;
 	for (const struct size_mark *mark = access->mark; mark; mark = mark->next)
 		low = mark->low < low ? mark->low : low;
-	for (const struct size_mark *mark = inode->told.mark; mark; mark = mark->next)
+	for (const struct size_mark *mark = access->told.mark; mark; mark = mark->next)
 		cut = mark->cut < cut ? mark->cut : cut;
-	if (inode->told.bytes > at && cut > at)
+	if (access->told.bytes > at && cut > at)
 		return false;
 	return low <= at;
 }
