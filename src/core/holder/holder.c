@@ -128,7 +128,7 @@ void holder_interrupt(struct holder *holder, uint64_t token)
 		holder->ops_local--;
 		object = object_find(holder, op->msg.obj);
 		if (object && op->to && op->msg.type == REQ_WRITE)
-			write_ends(&object->memory, op); /* its kernel's write(2) ends now */
+			write_killed(&object->memory, op);
 		if (op->to || list_empty(&op->link))
 			return;
 		if (op->msg.type == REQ_OPEN || op->msg.type == REQ_END_OPEN) {

@@ -230,6 +230,7 @@ uint64_t first_locked(void *context, const struct cached *cached, uint64_t page)
 /* write.c */
 void request_write(struct holder *holder, struct op *op);
 void write_granted(struct segment *segment, struct fetch *fetch, struct op *op);
+void write_killed(struct segment *segment, struct op *op); /* one that waits for its home to grow */
 void write_grown(struct holder *holder, struct op *op, const struct msg *reply);
 /* A request ends: it extends the segment no more. */
 void write_ends(struct segment *segment, struct op *op);

@@ -125,6 +125,19 @@ static void put_grows(struct segment *segment, struct op *op, struct fetch *fetc
 	op_call(segment->object->holder, op, home_of(segment->object), &msg);
 }
 
+/* Its kernel's write(2) ends now, and lets go of the page, whatever the home makes of it. */
+void write_killed(struct segment *segment, struct op *op)
+{
+	struct fetch *fetch = op->msg.count ? NULL : fetch_find(segment, op->msg.page);
+
+	write_ends(segment, op);
+	op->msg.count = 1;
+	if (!fetch)
+		return;
+	fetch->growing--;
+	fetch_tidy(segment, op->msg.page);
+}
+
 /* Of a write that its program may have given up, the home's answer. */
 void write_grown(struct holder *holder, struct op *op, const struct msg *reply)
 {
