@@ -1,9 +1,9 @@
 # coherence.sh: one memory on all nodes. Each of these must fail when coherence is switched off.
 
 if [ -n "${NETMEM_LONG:-}" ]; then
-	ROUNDS=100000 ADDITIONS=30000000 SECTIONS=200000 OPERATIONS=500000
+	ROUNDS=100000 ADDITIONS=30000000 SECTIONS=200000 OPERATIONS=500000 GROWTHS=5000
 else
-	ROUNDS=3000 ADDITIONS=3000000 SECTIONS=20000 OPERATIONS=20000
+	ROUNDS=3000 ADDITIONS=3000000 SECTIONS=20000 OPERATIONS=20000 GROWTHS=300
 fi
 # Without coherence anything shows at once.
 [ "${NETMEM_MODE:-}" = broken ] && ROUNDS=2000 ADDITIONS=300000 SECTIONS=2000 OPERATIONS=10000
@@ -112,5 +112,14 @@ test_races() {
 	for case in mkdir-race rename-race; do
 		"$NETMEM_TESTS/lifetime" $case $rounds "$C/1" "$C/2"
 		"$NETMEM_TESTS/lifetime" $case $rounds "$C/1" "$C/2" "$C/3"
+	done
+}
+
+# Files that grow while others open and read them, from the home, to it, between others, and on one node.
+test_grow() {
+	start 3
+	for pair in '1 2' '2 1' '2 3' '2 2'; do
+		must grow open "$GROWTHS" "$C/${pair% *}" "$C/${pair#* }"
+		must grow tail "$GROWTHS" "$C/${pair% *}" "$C/${pair#* }"
 	done
 }

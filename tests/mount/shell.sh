@@ -289,3 +289,52 @@ test_shell_copy() {
 	quiet rm -r "$C/1/big" "$C/2/second"
 	same "" "$(ls "$C/3")" "what rm -r left"
 }
+
+# messages_out: sent by all nodes so far.
+messages_out() {
+	sed -n 's/^messages-out: //p' "$C"/[123]/.netmem/status | awk '{ sum += $1 } END { print sum }'
+}
+
+# What nobody changes is known: it costs no message.
+test_known() {
+	start 3
+	for number in $(seq 1000); do
+		mkdir "$C/1/object$number" || fail "mkdir of object $number"
+	done
+	quiet truncate -s 8192 "$C/1/object1/memory"
+	for node in 1 2 3; do
+		ls -l "$C/$node" "$C/$node/object1" >"$TEST_DIR/list$node" || fail "ls on node $node"
+		quiet cmp -n 8192 "$C/$node/object1/memory" /dev/zero
+	done
+	before=$(messages_out)
+	for node in 1 2 3; do
+		ls -l "$C/$node" "$C/$node/object1" | sed "s,$C/$node,$C/1," >"$TEST_DIR/again" || fail "ls on node $node"
+		sed "s,$C/$node,$C/1," "$TEST_DIR/list$node" | cmp - "$TEST_DIR/again" || fail "another list on node $node"
+		same 8192 "$(stat -c %s "$C/$node/object1/memory")" "the size on node $node"
+		: <"$C/$node/object1/memory"
+	done
+	same "$before" "$(messages_out)" "messages, after listing, stat and opening what is known"
+	quiet chmod 640 "$C/3/object1/memory"
+	for node in 1 2 3; do
+		same 640 "$(stat -c %a "$C/$node/object1/memory")" "the mode on node $node after chmod on node 3"
+	done
+}
+
+# A write that finds no room leaves the size alone.
+test_grow_full() {
+	start 2 size=16M
+	for node in 1 2; do
+		make_object 1 full 0
+		dd if=/dev/zero bs=1000 count=17000 oflag=append conv=notrunc of="$C/$node/full/memory" 2>"$TEST_DIR/dd" &&
+			fail "17 MB fit into 16 MiB"
+		written=$(sed -n 's/^\([0-9]*\) bytes.*/\1/p' "$TEST_DIR/dd")
+		[ "${written:-0}" -gt 16000000 ] || fail "full after ${written:-nothing}"
+		for other in 1 2; do
+			same "$written" "$(stat -c %s "$C/$other/full/memory")" "the size on node $other when it was full"
+		done
+		dd if=/dev/zero bs=10 count=1 seek=2000000 conv=notrunc of="$C/$node/full/memory" 2>/dev/null &&
+			fail "a write past the end fits into a full node"
+		same "$written" "$(stat -c %s "$C/$node/full/memory")" "the size after a failed write past the end"
+		quiet rm -r "$C/1/full"
+	done
+}
