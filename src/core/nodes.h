@@ -25,11 +25,6 @@ void nodes_unseat(struct nodes *nodes, uint32_t number);
 /* The node alone; empty if it has no seat. */
 node_set nodes_one(const struct nodes *nodes, uint32_t number);
 
-static inline bool nodes_has(const struct nodes *nodes, node_set set, uint32_t number)
-{
-	return (set & nodes_one(nodes, number)) != 0;
-}
-
 static inline unsigned nodes_count(node_set set)
 {
 	return (unsigned)__builtin_popcountll(set);

@@ -37,20 +37,13 @@ static void answer(struct object *object, struct op *op, const struct msg *reply
 		op_finish(object->holder, op, 0, &fields);
 }
 
-static void answer_kept(struct object *object, struct op *op)
-{
-	struct msg fields = {.attr = object->attr};
-
-	answer(object, op, &fields);
-}
-
 void attrs_found(struct holder *holder, struct op *op)
 {
 	struct object *object = object_find(holder, op->msg.obj);
 	struct msg msg = {.type = MSG_GETATTR, .obj = op->msg.obj};
 
 	if (object && object->attr_kept)
-		answer_kept(object, op);
+		answer(object, op, &(struct msg){.attr = object->attr});
 	else
 		attrs_call(holder, op, &msg);
 }
@@ -96,13 +89,14 @@ void attrs_replied(struct holder *holder, struct op *op, const struct msg *reply
 	if (sizes && object && object->memory.resizing)
 		object->memory.resizing--;
 	if (reply->error) {
-		if (reply->error == -ESTALE && op->msg.type == REQ_LOOKUP) {
-			/* A name whose object is gone, left over from a broken mkdir or remove. */
+		bool stale = reply->error == -ESTALE && op->msg.type == REQ_LOOKUP;
+
+		if (stale) { /* a name whose object is gone, left over from a broken mkdir or remove */
 			struct msg gone = {.type = MSG_GONE, .obj = op->msg.obj};
 
 			bus_send(holder->bus, DIRECTORY_NUMBER, &gone);
 		}
-		op_finish(holder, op, reply->error == -ESTALE && op->msg.type == REQ_LOOKUP ? -ENOENT : reply->error, NULL);
+		op_finish(holder, op, stale ? -ENOENT : reply->error, NULL);
 		if (sizes && object) {
 			size_settle(&object->memory);
 			object_settle(object);
@@ -115,7 +109,7 @@ void attrs_replied(struct holder *holder, struct op *op, const struct msg *reply
 		return;
 	}
 	attrs_note(object, op, reply);
-	if (sizes && (object->state == OBJECT_OPEN || object->state == OBJECT_DEAD))
+	if (sizes && object_holds(object))
 		set_size_replied(object, op, reply);
 	else
 		answer(object, op, reply);

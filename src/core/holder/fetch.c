@@ -138,7 +138,7 @@ static void fetch_send(struct segment *segment, struct fetch *fetch)
 }
 
 /* From now on takes leave the page out: the kernel does not have it, and may keep its lock for a request. */
-struct fetch *fetch_make(struct segment *segment, uint64_t page)
+static struct fetch *fetch_make(struct segment *segment, uint64_t page)
 {
 	struct fetch *fetch = fetch_find(segment, page);
 	struct held *held;
@@ -309,11 +309,8 @@ static void granted_page(struct segment *segment, struct fetch *fetch, const str
 	}
 	list_for_each_safe(link, after, &fetch->ops)
 		read_answer(holder, list_entry(link, struct op, link), grant);
-	if (fetch->recalled) {
-		struct msg msg = {.type = MSG_RECALLED, .obj = grant->obj, .seg = grant->seg, .page = page, .count = 1};
-
-		send_home(segment->object, &msg);
-	}
+	if (fetch->recalled)
+		page_recalled(segment, page, PAGE_INVALID);
 	fetch_tidy(segment, page);
 }
 

@@ -9,12 +9,6 @@ static void end_closed(struct holder *holder, struct op *op)
 	request_release(holder, op);
 }
 
-static void request_setattr_open(struct holder *holder, struct op *op)
-{
-	op->msg.mode = PAGE_INVALID;
-	request_open(holder, op);
-}
-
 void holder_request(struct holder *holder, uint64_t token, const struct msg *msg)
 {
 	struct op *op = op_new(holder, token, msg);
@@ -33,7 +27,8 @@ void holder_request(struct holder *holder, uint64_t token, const struct msg *msg
 		attrs_found(holder, op);
 		break;
 	case REQ_SETATTR:
-		request_setattr_open(holder, op);
+		op->msg.mode = PAGE_INVALID;
+		request_open(holder, op);
 		break;
 	case REQ_SYNC:
 		request_sync(holder, op);
@@ -116,16 +111,10 @@ void holder_interrupt(struct holder *holder, uint64_t token)
 	for (uint32_t i = 0; i < holder->ops_room; i++) {
 		struct op *op = holder->ops[i];
 		struct object *object;
-		struct action *action;
 
 		if (!op || !op->used || op->token != token)
 			continue;
-		action = bus_act(holder->bus, ACT_REPLY);
-		action->token = token;
-		action->msg.type = MSG_REPLY;
-		action->msg.error = -EINTR;
-		op->token = 0;
-		holder->ops_local--;
+		op_answer(holder, op, -EINTR, NULL);
 		object = object_find(holder, op->msg.obj);
 		if (object && op->to && op->msg.type == REQ_WRITE)
 			write_killed(&object->memory, op);
@@ -157,7 +146,7 @@ static void size_message(struct holder *holder, uint32_t from, struct object *ob
 
 	if (object && msg->flags & SIZE_REVOKED)
 		object_revoked(object);
-	if (!segment || (object->state != OBJECT_OPEN && object->state != OBJECT_DEAD)) {
+	if (!segment || !object_holds(object)) {
 		size_confirm(holder, from, msg);
 		return;
 	}
@@ -168,7 +157,7 @@ static void size_message(struct holder *holder, uint32_t from, struct object *ob
 static void page_message(struct holder *holder, uint32_t from, struct object *object, const struct msg *msg)
 {
 	struct segment *segment = segment_of(object, msg->seg);
-	bool holds = segment && (object->state == OBJECT_OPEN || object->state == OBJECT_DEAD);
+	bool holds = segment && object_holds(object);
 
 	if (msg->type == MSG_GRANT && segment && object->state == OBJECT_OPEN)
 		granted(segment, msg);
@@ -329,7 +318,7 @@ bool holder_open_size(const struct holder *holder, uint64_t obj, uint32_t seg, u
 {
 	const struct object *object = object_find(holder, obj);
 
-	if (!object || seg != SEG_MEMORY || (object->state != OBJECT_OPEN && object->state != OBJECT_DEAD))
+	if (!object || seg != SEG_MEMORY || !object_holds(object))
 		return false;
 	*size_bytes = object->memory.size_bytes;
 	return true;

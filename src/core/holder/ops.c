@@ -3,10 +3,12 @@
 #define OP_INDEX_BITS 18
 _Static_assert(OPS_MAX <= 1u << OP_INDEX_BITS, "an op's index fits its req");
 
-static void reply_error(struct holder *holder, uint64_t token, int error)
+static void reply(struct holder *holder, uint64_t token, int error, const struct msg *fields)
 {
 	struct action *action = bus_act(holder->bus, ACT_REPLY);
 
+	if (fields)
+		action->msg = *fields;
 	action->token = token;
 	action->msg.type = MSG_REPLY;
 	action->msg.error = error;
@@ -56,7 +58,7 @@ struct op *op_new(struct holder *holder, uint64_t token, const struct msg *msg)
 
 	if (!op) {
 		if (token)
-			reply_error(holder, token, -EAGAIN);
+			reply(holder, token, -EAGAIN, NULL);
 		return NULL;
 	}
 	op->req += 1u << OP_INDEX_BITS;
@@ -94,19 +96,19 @@ void op_keep_payload(struct op *op)
 	payload->bytes = op->kept->bytes;
 }
 
+void op_answer(struct holder *holder, struct op *op, int error, const struct msg *fields)
+{
+	if (!op->token)
+		return;
+	reply(holder, op->token, error, fields);
+	op->token = 0;
+	holder->ops_local--;
+}
+
 void op_finish(struct holder *holder, struct op *op, int error, const struct msg *fields)
 {
 	CHECK(op->used);
-	if (op->token) {
-		struct action *action = bus_act(holder->bus, ACT_REPLY);
-
-		if (fields)
-			action->msg = *fields;
-		action->token = op->token;
-		action->msg.type = MSG_REPLY;
-		action->msg.error = error;
-		holder->ops_local--;
-	}
+	op_answer(holder, op, error, fields);
 	list_remove(&op->link);
 	if (op->kept) /* this step's actions may still point into it */
 		bus_free_later(holder->bus, &op->kept->link);

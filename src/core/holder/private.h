@@ -79,7 +79,6 @@ struct fetch {
 struct shown {
 	uint64_t kernel_bytes; /* what the kernel has, or will have when its write(2) ends */
 	bool sure;             /* it has that for sure */
-	bool promised;         /* the home has been told that it has the size; it has not yet */
 	bool changed;          /* an answer may have changed what it has since the show under way began */
 	bool astray;           /* it did so, and the show may have set an old size after that */
 	bool patient;          /* the next show takes its time */
@@ -167,6 +166,12 @@ struct holder {
 	bool said_late;
 };
 
+/* It is open here, though it may have been revoked: the home has this node among its users. */
+static inline bool object_holds(const struct object *object)
+{
+	return object->state == OBJECT_OPEN || object->state == OBJECT_DEAD;
+}
+
 static inline uint32_t home_of(const struct object *object)
 {
 	return object_home(object->obj);
@@ -183,7 +188,9 @@ struct op *op_new(struct holder *holder, uint64_t token, const struct msg *msg);
 struct op *op_find(const struct holder *holder, uint32_t req);
 /* Copies the request's payload, for an op that outlives the step. */
 void op_keep_payload(struct op *op);
-/* Answers the program, if it still waits, and frees the op. `fields` may be NULL. */
+/* Answers the program, if it still waits. `fields` may be NULL. */
+void op_answer(struct holder *holder, struct op *op, int error, const struct msg *fields);
+/* The same, and frees the op. */
 void op_finish(struct holder *holder, struct op *op, int error, const struct msg *fields);
 void ops_fail(struct holder *holder, struct list *ops, int error);
 /* Sends `msg` with the op's req; the op then waits for the MSG_REPLY, which is -EIO if the node is or goes out of reach. */
@@ -212,7 +219,6 @@ void objects_free(struct holder *holder);
 
 /* fetch.c */
 struct fetch *fetch_find(const struct segment *segment, uint64_t page);
-struct fetch *fetch_make(struct segment *segment, uint64_t page);
 void fetch_page(struct segment *segment, uint64_t page, struct op *op);
 /* Asks again, or goes, if nothing keeps it as it is. */
 void fetch_tidy(struct segment *segment, uint64_t page);
@@ -239,6 +245,7 @@ void synced(struct holder *holder, struct op *op, const struct msg *reply);
 
 /* recall.c */
 void recall(struct segment *segment, const struct msg *msg);
+void page_recalled(const struct segment *segment, uint64_t page, enum page_mode mode); /* says so to the home */
 void page_gone(struct segment *segment, uint64_t page, struct held *held);
 void range_gone(void *context, struct cached *cached, uint64_t first, uint64_t last); /* for the cache */
 void recalled_at_once(struct holder *holder, uint32_t from, const struct msg *recall);
@@ -270,7 +277,6 @@ void size_confirm(const struct holder *holder, uint32_t from, const struct msg *
 void size_forget(struct segment *segment);
 
 /* attrs.c */
-void request_getattr(struct holder *holder, struct op *op);
 void request_setattr(struct object *object, struct op *op);
 void attrs_replied(struct holder *holder, struct op *op, const struct msg *reply);
 /* Notes what a home has answered to `op`. */

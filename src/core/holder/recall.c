@@ -29,7 +29,7 @@ void dwells_forget(const struct segment *segment, uint64_t page, bool all)
 	}
 }
 
-static void recalled(const struct segment *segment, uint64_t page, enum page_mode mode)
+void page_recalled(const struct segment *segment, uint64_t page, enum page_mode mode)
 {
 	struct msg msg = {.type = MSG_RECALLED,
 	                  .obj = segment->object->obj,
@@ -49,7 +49,7 @@ void page_gone(struct segment *segment, uint64_t page, struct held *held)
 		return;
 	held->recalled = false;
 	dwells_forget(segment, page, false);
-	recalled(segment, page, PAGE_INVALID);
+	page_recalled(segment, page, PAGE_INVALID);
 }
 
 static void gone_one(void *context, uint64_t page, void *item)
@@ -101,7 +101,7 @@ static void recall_one(struct segment *segment, uint64_t page, enum page_mode mo
 		return;
 	}
 	if (!held || held->mode <= mode) {
-		recalled(segment, page, held ? (enum page_mode)held->mode : PAGE_INVALID);
+		page_recalled(segment, page, held ? (enum page_mode)held->mode : PAGE_INVALID);
 		return;
 	}
 	held->recalled = true;

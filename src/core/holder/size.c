@@ -38,7 +38,7 @@ static struct holder *holder_of(const struct segment *segment)
 
 static bool in_use(const struct segment *segment)
 {
-	return segment->handles && (segment->object->state == OBJECT_OPEN || segment->object->state == OBJECT_DEAD);
+	return segment->handles && object_holds(segment->object);
 }
 
 void size_confirm(const struct holder *holder, uint32_t from, const struct msg *size)
@@ -48,6 +48,7 @@ void size_confirm(const struct holder *holder, uint32_t from, const struct msg *
 	bus_send(holder->bus, from, &msg);
 }
 
+/* Also when the kernel does not have the size yet, but will have it: that is a promise. */
 static void confirm(struct segment *segment)
 {
 	struct msg size = {.obj = segment->object->obj, .seg = segment->cached.seg, .cookie = segment->shown.confirm};
@@ -56,14 +57,6 @@ static void confirm(struct segment *segment)
 		return;
 	segment->shown.confirm = 0;
 	size_confirm(holder_of(segment), home_of(segment->object), &size);
-}
-
-static void promise(struct segment *segment)
-{
-	if (!segment->shown.confirm)
-		return;
-	segment->shown.promised = true;
-	confirm(segment);
 }
 
 /* --- answers --------------------------------------------------------------------------------------------------------- */
@@ -176,7 +169,6 @@ static void start(struct segment *segment)
 
 static void known(struct segment *segment)
 {
-	segment->shown.promised = false;
 	segment->shown.patient = false;
 	confirm(segment);
 	answers_go(segment);
@@ -198,7 +190,7 @@ static void confirm_if_blocked(struct segment *segment)
 	if (!shown->astray && !shown->settle_ns && low >= shown->kernel_bytes)
 		return;
 	if (shown->cuts && segment->size_bytes <= shown->target)
-		promise(segment);
+		confirm(segment);
 	else if (!segment->cached.raise_token)
 		cache_raise(holder_of(segment)->cache, &segment->cached, &raise);
 }
@@ -212,7 +204,7 @@ void size_raised(void *context, struct cached *cached, uint64_t size_bytes)
 	segment->shown.astray = true; /* what the other show makes of it is not known */
 	segment->shown.changed = true;
 	if (size_bytes >= segment->size_bytes)
-		promise(segment);
+		confirm(segment);
 	size_settle(segment);
 }
 
@@ -254,7 +246,7 @@ void size_settle(struct segment *segment)
 	if (size_known(segment) || !wanted)
 		return;
 	if (blocked(segment)) {
-		promise(segment);
+		confirm(segment);
 		return;
 	}
 	start(segment);
@@ -281,7 +273,7 @@ void size_seen(void *context, struct cached *cached, uint64_t size_bytes)
 		if (shown->sure)
 			shown->kernel_bytes = size_bytes;
 		else
-			promise(segment);
+			confirm(segment);
 	}
 	size_settle(segment);
 }
@@ -341,7 +333,6 @@ void size_forget(struct segment *segment)
 
 	ops_fail(holder_of(segment), &shown->answers, -EIO);
 	shown->sure = false;
-	shown->promised = false;
 	shown->settle_ns = 0;
 	shown->confirm = 0;
 	segment->unshown = false;

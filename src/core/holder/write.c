@@ -96,8 +96,7 @@ static void put(struct segment *segment, struct op *op)
 		return;
 	}
 	segment->put_bytes = 0;
-	if (write_end(op) > segment->shown.kernel_bytes)
-		size_extended(segment, write_end(op));
+	size_extended(segment, write_end(op));
 	write_ends(segment, op);
 	list_remove(&op->link);
 	op->msg.type = REQ_SYNC;

@@ -58,7 +58,7 @@ void home_reap(const struct object *object)
 	bus_send_all(object->home->bus, object->users, &msg);
 }
 
-void home_enter(struct object *object, enum object_state state)
+static void home_enter(struct object *object, enum object_state state)
 {
 	static const bool allowed[OBJECT_REVOKED + 1][OBJECT_REVOKED + 1] = {
 		[OBJECT_NEW] = {false, true, true, true, true},

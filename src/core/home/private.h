@@ -130,7 +130,6 @@ static inline node_set one(const struct object *object, uint32_t number)
 }
 
 /* home.c */
-void home_enter(struct object *object, enum object_state state);
 /* From now on no node keeps it open without a program. */
 void home_reap(const struct object *object);
 /* Ends it if nothing keeps it any more; it is no more then. */

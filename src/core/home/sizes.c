@@ -197,10 +197,10 @@ static void advance(struct segment *segment)
 	uint64_t low = resize->low;
 	node_set nodes;
 
-	if (!resize->telling)
-		answer_looks(segment);
-	if (!resize->telling && !resize->dropping)
-		answer_others(segment);
+	if (resize->telling)
+		return;
+	answer_looks(segment);
+	answer_others(segment);
 	if (resize->telling || resize->dropping)
 		return;
 	nodes = answer_sitting(segment, segment->size_bytes);

@@ -70,10 +70,6 @@ void sessions_connect(struct sessions *session, struct member *member);
 void sessions_fatal(struct sessions *session, const char *text);
 unsigned sessions_live(const struct sessions *session);
 uint64_t tick_interval(const struct sessions *session);
-void tick_arm(struct sessions *session);
-/* The member is connected to again after a while. */
-void session_retry(struct sessions *session, struct member *member);
-void check_ready(struct sessions *session);
 
 /* greet.c */
 void greet(struct sessions *session, uint32_t slot);

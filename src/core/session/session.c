@@ -67,13 +67,14 @@ uint64_t tick_interval(const struct sessions *session)
 	return session->bus->timeout_ns / TICKS_PER_TIMEOUT;
 }
 
-void tick_arm(struct sessions *session)
+static void tick_arm(struct sessions *session)
 {
 	if (session->tick_ns == UINT64_MAX)
 		session->tick_ns = session->bus->now_ns + tick_interval(session);
 }
 
-void session_retry(struct sessions *session, struct member *member)
+/* The member is connected to again after a while. */
+static void session_retry(struct sessions *session, struct member *member)
 {
 	member->retry_ns = session->bus->now_ns + (session->ready ? RETRY_NS : RETRY_JOINING_NS);
 	tick_arm(session);
@@ -118,7 +119,7 @@ void sessions_hang_up(struct sessions *session, uint32_t number, const char *why
 		conn_close(session, member->slot, why);
 }
 
-void check_ready(struct sessions *session)
+static void check_ready(struct sessions *session)
 {
 	struct member *member, *after;
 
