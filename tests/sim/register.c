@@ -193,10 +193,11 @@ void reg_unknown(struct reg *reg)
 
 	if (reg->loose || !value_index(reg, REG_ANYTHING, &state.value))
 		return;
-	while (reg->states)
+	while (reg->states) {
+		for (unsigned i = 0; i < REG_SLOTS; i++)
+			state.seen[i] |= 1u << state.value | reg->states->seen[i];
 		state_remove(reg, &reg->states);
-	for (unsigned i = 0; i < REG_SLOTS; i++)
-		state.seen[i] = 1u << state.value;
+	}
 	(void)state_add(reg, &state);
 	for (unsigned i = 0; i < REG_SLOTS; i++)
 		if (is_change(&reg->calls[i]))
@@ -299,7 +300,7 @@ static uint32_t values_between(const struct reg *reg, uint64_t low, uint64_t hig
 bool reg_saw(struct reg *reg, int slot, uint64_t low, uint64_t high)
 {
 	struct reg_state **at = &reg->states;
-	uint32_t set, kept = UINT32_MAX;
+	uint32_t set, any = 0;
 
 	if (slot < 0 || reg->loose)
 		return true;
@@ -309,19 +310,17 @@ bool reg_saw(struct reg *reg, int slot, uint64_t low, uint64_t high)
 			state_remove(reg, at);
 			continue;
 		}
-		kept &= (*at)->seen[slot] & set;
-		if ((*at)->seen[slot] & set & ~reg->unknown)
-			kept = 0;
+		any |= (*at)->seen[slot] & set;
 		at = &(*at)->next;
 	}
 	if (!reg->states) {
 		give_up(reg);
 		return false;
 	}
-	/* It can only have been the one that was not known. */
-	if (low == high && kept && !(kept & (kept - 1))) {
-		reg->values[__builtin_ctz(kept)] = low;
-		reg->unknown &= ~kept;
+	/* It can only have been one that was not known. */
+	if (low == high && any & reg->unknown && !(any & (any - 1))) {
+		reg->values[__builtin_ctz(any)] = low;
+		reg->unknown &= ~any;
 	}
 	return true;
 }
