@@ -382,7 +382,7 @@ static void write_memory(fuse_req_t req, uint64_t obj, const char *bytes, size_t
 	};
 	struct request *request;
 
-	if (within + size > PAGE_BYTES || !size || (fi->flags & O_DIRECT && !fi->writepage)) {
+	if (within + size > MSG_PAYLOAD_BYTES || !size || (fi->flags & O_DIRECT && !fi->writepage)) {
 		log_write(LOG_LEVEL_WARNING, "object %" PRIu64 ": refused to write %zu bytes at %jd past the kernel's cache",
 		          obj, size, (intmax_t)offset);
 		fuse_reply_err(req, EINVAL);

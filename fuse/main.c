@@ -302,6 +302,11 @@ static void drive_show(void *context, uint64_t token, const struct show *show)
 	notify_show(((struct netmemfs *)context)->daemon.notify, token, show);
 }
 
+static void drive_unshow(void *context, uint64_t token)
+{
+	notify_unshow(((struct netmemfs *)context)->daemon.notify, token);
+}
+
 static void drive_wake(void *context, uint64_t end)
 {
 	signal_wake(&((struct netmemfs *)context)->daemon, end);
@@ -362,6 +367,7 @@ static const struct run_driver driver = {
 	.reply = drive_reply,
 	.invalidate = drive_invalidate,
 	.show = drive_show,
+	.unshow = drive_unshow,
 	.wake = drive_wake,
 	.connect = drive_connect,
 	.close = drive_close,

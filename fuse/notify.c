@@ -50,8 +50,7 @@ struct job {
 	uint64_t pages; /* of the segment; 0: none can be on its way back */
 
 	/* JOB_SHOW */
-	struct show show;
-	struct shown shown;
+	struct showing showing;
 };
 
 struct notify {
@@ -139,7 +138,7 @@ static void invalidate(struct notify *notify, const struct job *job)
 
 static void show(struct notify *notify, struct job *job)
 {
-	int error = shows_carry_out(notify->shows, job->token, &job->show, &job->shown);
+	int error = shows_carry_out(notify->shows, &job->showing);
 
 	/* ENOENT: the kernel does not know the object any more. */
 	if (!error || error == -ENOENT || error == -ENOTCONN)
@@ -236,6 +235,8 @@ static void job_push(struct notify *notify, const struct job *job)
 
 	CHECK(copy);
 	*copy = *job;
+	if (job->type == JOB_SHOW)
+		shows_begin(notify->shows, &copy->showing, job->token, &job->showing.show);
 	pthread_mutex_lock(&notify->lock);
 	list_push_back(&notify->jobs, &copy->link);
 	notify->jobs_count++;
@@ -272,7 +273,7 @@ void notify_invalidate(struct notify *notify, uint64_t token, const struct msg *
 
 void notify_show(struct notify *notify, uint64_t token, const struct show *show)
 {
-	struct job job = { .type = JOB_SHOW, .token = token, .obj = show->obj, .show = *show };
+	struct job job = { .type = JOB_SHOW, .token = token, .obj = show->obj, .showing.show = *show };
 
 	if (!notify->session) {
 		/* Not mounted, so any size is as good. */
@@ -282,6 +283,11 @@ void notify_show(struct notify *notify, uint64_t token, const struct show *show)
 		return;
 	}
 	job_push(notify, &job);
+}
+
+void notify_unshow(struct notify *notify, uint64_t token)
+{
+	shows_take_back(notify->shows, token);
 }
 
 void notify_close(struct notify *notify, uint64_t obj)
@@ -299,15 +305,15 @@ void notify_count(struct notify *notify, struct notify_counts *counts)
 	pthread_mutex_unlock(&notify->lock);
 }
 
-static void raise_event(struct notify *notify, const struct job *job)
+static void raise_event(struct notify *notify, struct job *job)
 {
 	struct event event = { .type = EV_INVALIDATED, .token = job->token };
 
 	if (job->type == JOB_SHOW) {
 		event.type = EV_SHOWN;
-		event.msg.size = job->shown.size_bytes;
+		event.msg.size = job->showing.size_bytes;
 	}
-	if (!job->shown.reported)
+	if (job->type != JOB_SHOW || shows_end(notify->shows, &job->showing))
 		run_event(notify->daemon->run, &event);
 }
 

@@ -48,6 +48,9 @@ void notify_invalidate(struct notify *notify, uint64_t token, const struct msg *
 /* Carries the show out, then raises EV_SHOWN with this token. The driver's show(). */
 void notify_show(struct notify *notify, uint64_t token, const struct show *show);
 
+/* That show changes nothing any more once EV_SHOWN was raised, which is soon. The driver's unshow(). */
+void notify_unshow(struct notify *notify, uint64_t token);
+
 /* No program has the object open any more: the daemon's own handle goes too, if there is one. */
 void notify_close(struct notify *notify, uint64_t obj);
 

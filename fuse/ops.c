@@ -80,7 +80,7 @@ void ops_reply_written(struct request *request, const struct msg *reply)
 		request_answer(request, reply->error);
 		return;
 	}
-	fuse_reply_write(request->fuse, request->size);
+	fuse_reply_write(request->fuse, reply->count ? reply->count : request->size);
 	request_free(request);
 }
 
@@ -151,8 +151,8 @@ void ops_close_all(struct daemon *daemon)
 static void init(void *userdata, struct fuse_conn_info *conn)
 {
 	(void)userdata;
-	/* Each FUSE_READ and FUSE_WRITE touches one page: the lock of a page is never held while another one waits. */
-	conn->max_write = PAGE_BYTES;
+	conn->max_write = MSG_PAYLOAD_BYTES;
+	/* Each FUSE_READ is for one page: its lock is never held while another one waits. */
 	conn->max_readahead = 0;
 	/* Write-backs and releases travel in the background; one must not wait for others that wait for a grant. */
 	conn->max_background = UINT16_MAX;

@@ -38,7 +38,6 @@ struct own {
 	unsigned users;
 	bool opening;
 	bool unwanted; /* close it when the last user is done */
-	atomic_uint_fast64_t latest; /* token of a show that has begun */
 	UT_hash_handle hh;
 };
 
@@ -47,6 +46,7 @@ struct thread {
 	const struct own *own; /* what it is telling the size of, or NULL */
 	off_t from;
 	off_t to;
+	const atomic_bool *taken_back;
 };
 
 struct owns {
@@ -215,19 +215,6 @@ void own_put(struct own *own)
 	pthread_mutex_unlock(&owns->lock);
 }
 
-void own_begin(struct own *own, uint64_t token)
-{
-	uint_fast64_t latest = atomic_load(&own->latest);
-
-	while (latest < token && !atomic_compare_exchange_weak(&own->latest, &latest, token))
-		;
-}
-
-bool own_overtaken(const struct own *own, uint64_t token)
-{
-	return atomic_load(&own->latest) > token;
-}
-
 bool owns_has(struct owns *owns, uint64_t obj)
 {
 	struct own *own;
@@ -284,7 +271,7 @@ int own_look(const struct own *own, struct stat *st)
 	return 0;
 }
 
-void own_tell(const struct own *own, off_t from, off_t to)
+void own_tell(const struct own *own, off_t from, off_t to, const atomic_bool *taken_back)
 {
 	struct statx asked;
 	int result;
@@ -293,6 +280,7 @@ void own_tell(const struct own *own, off_t from, off_t to)
 	self->own = own;
 	self->from = from;
 	self->to = to;
+	self->taken_back = taken_back;
 	pthread_mutex_unlock(&own->owns->telling);
 	result = statx(own->fd, "", AT_EMPTY_PATH | AT_STATX_FORCE_SYNC, STATX_BASIC_STATS, &asked);
 	(void)result; /* what has come of it is seen by looking */
@@ -381,7 +369,7 @@ static bool is_told(struct owns *owns, const struct thread *thread, struct stat 
 
 	CHECK(thread);
 	pthread_mutex_lock(&owns->telling);
-	told = thread->own && !own_look(thread->own, st) && st->st_size == thread->from;
+	told = thread->own && !atomic_load(thread->taken_back) && !own_look(thread->own, st) && st->st_size == thread->from;
 	if (told)
 		st->st_size = thread->to;
 	pthread_mutex_unlock(&owns->telling);

@@ -8,6 +8,7 @@
 #ifndef NETMEM_FUSE_OWNS_H
 #define NETMEM_FUSE_OWNS_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
@@ -51,12 +52,8 @@ void own_put(struct own *own);
 bool owns_has(struct owns *owns, uint64_t obj);
 void owns_close(struct owns *owns, uint64_t obj);
 
-/* A show with this token begins; whether one with a later token has begun. */
-void own_begin(struct own *own, uint64_t token);
-bool own_overtaken(const struct own *own, uint64_t token);
-
-/* Lets the kernel ask, and tells it the size `to`, if it still has `from` then. It may ignore that. */
-void own_tell(const struct own *own, off_t from, off_t to);
+/* Lets the kernel ask, and tells it the size `to`, if it still has `from` then and that is not taken back. It may ignore it. */
+void own_tell(const struct own *own, off_t from, off_t to, const atomic_bool *taken_back);
 
 /* Takes the inode's lock and lets go of it: what the kernel was told by answers to SETATTR is in the inode then. */
 void own_wait_for_lock(const struct own *own);

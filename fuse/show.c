@@ -4,15 +4,16 @@
  *
  * 1. If an answer to SETATTR may not have arrived in the inode yet, wait until it has: by the inode's lock, where no
  *    program can hold that for long; else until the inode has the answer's ctime, which comes in one step with the size.
- * 2. Look at what the kernel has. If the size is only to be raised, and the kernel has more, from a write(2) of its own,
- *    that is it.
- * 3. Larger: own_grow(). Smaller, or the same: own_tell(), which also makes the kernel ignore older answers that are still
+ * 2. Larger: own_grow(). Smaller, or the same: own_tell(), which also makes the kernel ignore older answers that are still
  *    on their way. It ignores this one while a local write(2) extends the file, or when a younger answer came before it.
- * 4. Look again. The result is what the kernel has, whatever that is.
+ * 3. Look. The result is what the kernel has, whatever that is.
  *
- * own_grow() waits for the lock of the last page when the size is in place already. A local write(2) may hold that lock
- * until its answer, which may have to wait for this show. So the loop is told when own_grow() begins, and reports the show
- * as soon as the size is there, or has been changed again.
+ * Either may then wait for the lock of a page, which a local request may hold until its answer, which may have to wait for
+ * this show. But the size is there at once: the loop looks, and reports the show.
+ *
+ * The core takes a show back before anything else changes the size. What is told is told by the loop, so from then on
+ * nothing is; what was told before, the kernel ignores once the other change is there. Only own_grow() cannot be stopped:
+ * then the loop waits until the size is there.
  */
 #include "fuse/show.h"
 
@@ -27,23 +28,13 @@
 
 #define NS_PER_SECOND UINT64_C(1000000000)
 
-/* An own_grow() under way; on the stack of its thread. */
-struct growth {
-	struct list link;
-	uint64_t token;
-	const struct own *own;
-	uint64_t size_bytes;
-	struct stat first; /* what the kernel had before */
-	bool reported;
-};
-
 struct shows {
 	struct daemon *daemon;
-	uv_async_t begun; /* a growth */
+	uv_async_t begun; /* a thread changes a size */
 	uv_timer_t timer;
 	unsigned handles; /* of the loop's, not closed */
 	pthread_mutex_t lock;
-	struct list growths;
+	struct list showings;
 };
 
 /* --- in a notifier's thread ----------------------------------------------------------------------------------------- */
@@ -83,86 +74,121 @@ static int settle(const struct own *own, uint64_t settle_ns, struct stat *st)
 	return error;
 }
 
+/* False when it was taken back. From now on the loop looks after it. */
+static bool enter(struct shows *shows, struct showing *showing, const struct own *own, off_t from)
+{
+	bool entered;
+
+	pthread_mutex_lock(&shows->lock);
+	entered = !atomic_load(&showing->taken_back) && !showing->reported;
+	if (entered) {
+		showing->own = own;
+		showing->from_bytes = (uint64_t)from;
+		showing->growing = showing->from_bytes < showing->show.size_bytes;
+	}
+	pthread_mutex_unlock(&shows->lock);
+	return entered;
+}
+
 /* Whether the loop has reported it meanwhile. */
-static bool grow(struct shows *shows, uint64_t token, const struct own *own, uint64_t size_bytes, const struct stat *st)
+static bool leave(struct shows *shows, struct showing *showing)
 {
-	struct growth growth = { .token = token, .own = own, .size_bytes = size_bytes, .first = *st };
+	bool reported;
 
 	pthread_mutex_lock(&shows->lock);
-	list_push_back(&shows->growths, &growth.link);
+	showing->own = NULL;
+	reported = showing->reported;
 	pthread_mutex_unlock(&shows->lock);
+	return reported;
+}
+
+/* Step 2, once. Whether to go on. */
+static bool set(struct shows *shows, struct showing *showing, const struct own *own, const struct stat *st)
+{
+	off_t size = (off_t)showing->show.size_bytes;
+
+	if (!enter(shows, showing, own, st->st_size))
+		return false;
 	uv_async_send(&shows->begun);
-	own_grow(own, size_bytes);
-	pthread_mutex_lock(&shows->lock);
-	list_remove(&growth.link);
-	pthread_mutex_unlock(&shows->lock);
-	return growth.reported;
+	if (st->st_size < size)
+		own_grow(own, showing->show.size_bytes);
+	else
+		own_tell(own, st->st_size, size, &showing->taken_back);
+	return !leave(shows, showing);
 }
 
-/* Something else has changed the inode since: an answer to SETATTR, or the end of a local write(2). */
-static bool has_moved(const struct stat *first, const struct stat *st)
-{
-	return st->st_size != first->st_size || ctime_ns(st) != ctime_ns(first);
-}
-
-/*
- * Steps 3 and 4. What has become of the inode meanwhile, by a later show or otherwise, must not be undone: the core hears
- * of it, and decides anew.
- */
-static void set(struct shows *shows, uint64_t token, const struct own *own, const struct show *show, struct stat *st,
-                bool *reported)
+static int set_and_look(struct shows *shows, struct showing *showing, const struct own *own, struct stat *st)
 {
 	struct patience patience = { .pause_ns = SHOW_PAUSE_FIRST_NS, .left_ns = SHOW_PATIENCE_NS };
-	off_t size = (off_t)show->size_bytes;
-	const struct stat first = *st;
+	int error = 0;
 
-	for (int tries = 1; (uint64_t)st->st_size <= show->most_bytes && !own_overtaken(own, token); tries++) {
-		if (st->st_size < size)
-			*reported = grow(shows, token, own, show->size_bytes, st);
-		else
-			own_tell(own, st->st_size, size);
-		if (*reported || own_look(own, st) || st->st_size == size || has_moved(&first, st))
-			return;
-		if (show->patient ? !wait_a_little(&patience) : tries == SHOW_TRIES)
-			return;
-		if (own_look(own, st) || has_moved(&first, st))
-			return;
+	for (int tries = 1; !error && set(shows, showing, own, st); tries++) {
+		error = own_look(own, st);
+		if (error || (uint64_t)st->st_size == showing->show.size_bytes)
+			break;
+		if (showing->show.patient ? !wait_a_little(&patience) : tries == SHOW_TRIES)
+			break;
+		error = own_look(own, st);
 	}
+	return error;
 }
 
-/* A later answer has arrived meanwhile, of which the show knows nothing. */
-static bool is_overtaken(const struct show *show, const struct stat *st)
+int shows_carry_out(struct shows *shows, struct showing *showing)
 {
-	return show->settle_ns && ctime_ns(st) > show->settle_ns;
-}
-
-int shows_carry_out(struct shows *shows, uint64_t token, const struct show *show, struct shown *shown)
-{
+	const struct show *show = &showing->show;
 	struct own *own = own_get(shows->daemon->owns, show->obj);
 	int error = own ? 0 : -errno;
 	struct stat st;
 
-	*shown = (struct shown){ .size_bytes = show->size_bytes };
 	if (error)
 		return error;
-	own_begin(own, token);
 	if (show->lock)
 		own_wait_for_lock(own);
 	error = own_look(own, &st);
 	if (!error && show->settle_ns)
 		error = settle(own, show->settle_ns, &st);
-	if (!error && !is_overtaken(show, &st))
-		set(shows, token, own, show, &st, &shown->reported);
 	if (!error)
-		shown->size_bytes = (uint64_t)st.st_size;
+		error = set_and_look(shows, showing, own, &st);
+	if (!error)
+		showing->size_bytes = (uint64_t)st.st_size;
 	own_put(own);
 	return error;
 }
 
 /* --- in the loop's -------------------------------------------------------------------------------------------------- */
 
-/* The next whose size is there, or whose inode has been changed since; whether there is one. `waits`: there are others. */
-static bool find_grown(struct shows *shows, struct event *event, bool *waits)
+void shows_begin(struct shows *shows, struct showing *showing, uint64_t token, const struct show *show)
+{
+	*showing = (struct showing){ .token = token, .show = *show, .size_bytes = show->size_bytes };
+	pthread_mutex_lock(&shows->lock);
+	list_push_back(&shows->showings, &showing->link);
+	pthread_mutex_unlock(&shows->lock);
+}
+
+bool shows_end(struct shows *shows, struct showing *showing)
+{
+	bool reported;
+
+	pthread_mutex_lock(&shows->lock);
+	list_remove(&showing->link);
+	reported = showing->reported;
+	pthread_mutex_unlock(&shows->lock);
+	return !reported;
+}
+
+/* Whether the size is there, or has been and was changed again. Called with the lock, in a show that changes it. */
+static bool is_there(const struct showing *showing, struct event *event)
+{
+	struct stat st;
+
+	if (own_look(showing->own, &st))
+		return false;
+	event->msg.size = (uint64_t)st.st_size;
+	return event->msg.size == showing->show.size_bytes || event->msg.size != showing->from_bytes;
+}
+
+/* The next whose size is there; whether there is one. `waits`: there are others. */
+static bool find_shown(struct shows *shows, struct event *event, bool *waits)
 {
 	struct list *link;
 	struct list *after;
@@ -170,23 +196,40 @@ static bool find_grown(struct shows *shows, struct event *event, bool *waits)
 
 	*waits = false;
 	pthread_mutex_lock(&shows->lock);
-	list_for_each_safe(link, after, &shows->growths) {
-		struct growth *growth = list_entry(link, struct growth, link);
-		struct stat st;
+	list_for_each_safe(link, after, &shows->showings) {
+		struct showing *showing = list_entry(link, struct showing, link);
 
-		if (growth->reported || found)
+		if (showing->reported || !showing->own || found)
 			continue;
-		found = !own_look(growth->own, &st) &&
-		        ((uint64_t)st.st_size >= growth->size_bytes || has_moved(&growth->first, &st));
+		found = is_there(showing, event);
 		*waits |= !found;
-		if (!found)
-			continue;
-		growth->reported = true;
-		event->token = growth->token;
-		event->msg.size = (uint64_t)st.st_size;
+		showing->reported = found;
+		event->token = showing->token;
 	}
 	pthread_mutex_unlock(&shows->lock);
 	return found;
+}
+
+void shows_take_back(struct shows *shows, uint64_t token)
+{
+	struct event event = { .type = EV_SHOWN, .token = token };
+	struct list *link;
+	struct list *after;
+	bool over = false;
+
+	pthread_mutex_lock(&shows->lock);
+	list_for_each_safe(link, after, &shows->showings) {
+		struct showing *showing = list_entry(link, struct showing, link);
+
+		if (showing->token != token || showing->reported)
+			continue;
+		atomic_store(&showing->taken_back, true);
+		over = !showing->own || !showing->growing || (is_there(showing, &event) && event.msg.size >= showing->show.size_bytes);
+		showing->reported = over;
+	}
+	pthread_mutex_unlock(&shows->lock);
+	if (over)
+		run_event(shows->daemon->run, &event);
 }
 
 static void on_timer(uv_timer_t *timer);
@@ -196,7 +239,7 @@ static void look_after(struct shows *shows)
 	struct event event = { .type = EV_SHOWN };
 	bool waits;
 
-	while (find_grown(shows, &event, &waits))
+	while (find_shown(shows, &event, &waits))
 		run_event(shows->daemon->run, &event);
 	if (waits)
 		uv_timer_start(&shows->timer, on_timer, SHOW_LOOK_MS, 0);
@@ -226,7 +269,7 @@ int shows_new(struct shows **shows, struct daemon *daemon)
 	new->handles = 2;
 	new->begun.data = new->timer.data = new;
 	new->daemon = daemon;
-	list_init(&new->growths);
+	list_init(&new->showings);
 	pthread_mutex_init(&new->lock, NULL);
 	*shows = new;
 	return 0;

@@ -214,8 +214,11 @@ static void drain(struct core *core)
 {
 	struct msg msg;
 
-	while (bus_take(&core->bus, &msg))
+	holder_go_on(core->holder);
+	while (bus_take(&core->bus, &msg)) {
 		message(core, core->bus.number, &msg);
+		holder_go_on(core->holder);
+	}
 }
 
 void core_step(struct core *core, const struct event *event, struct actions *actions)

@@ -46,6 +46,7 @@ enum action_type {
 	ACT_INVALIDATE,  /* token, msg.obj, .seg, .page, .count (0: to the end): drop from the kernel's cache, then
 	                    EV_INVALIDATED. Never carried out in the thread that serves requests */
 	ACT_SHOW,        /* token, show: what the kernel believes about a segment's size, then EV_SHOWN; in the same threads */
+	ACT_UNSHOW,      /* token: that show changes nothing any more; its EV_SHOWN comes as soon as that is certain */
 	ACT_WAKE,        /* token: an end that was polled has got a signal, or is cut; not again before the next poll */
 	ACT_STORE_WRITE, /* msg.obj, .seg, .page, .offset, .payload */
 	ACT_STORE_DROP,  /* msg.obj, .seg, .page, .count (0: to the end) */
@@ -68,7 +69,6 @@ struct show {
 	uint32_t seg;
 	bool patient;          /* take some milliseconds over it: a local call may stand in the way until it ends */
 	uint64_t size_bytes;
-	uint64_t most_bytes;   /* a kernel that has more than this has it from a call of its own since, and is to keep it */
 	uint64_t settle_ns;    /* not 0: a SETATTR was answered with this ctime; first wait until the kernel has it */
 	bool lock;             /* first take the inode's lock, and so wait for answers to SETATTR: there is no handle but ours */
 };
@@ -103,7 +103,9 @@ enum {
 	BREAK_SHOW_UNCHECKED = 1 << 7, /* take a size for shown, whatever the kernel has */
 	BREAK_SETATTR_UNSETTLED = 1 << 8, /* show a size while an answer to SETATTR may still change it */
 	BREAK_ATTR_KEPT = 1 << 9,      /* do not recall attributes that nodes keep */
-	BREAK_NAME_KEPT = 1 << 10      /* do not recall names that nodes keep */
+	BREAK_NAME_KEPT = 1 << 10,     /* do not recall names that nodes keep */
+	BREAK_SHOW_KEPT = 1 << 11,     /* do not take a show back when something else changes the size */
+	BREAK_PARTS_WAIT = 1 << 12     /* a write of several pages waits though the pages that it keeps locked are to go */
 };
 
 struct core_config {

@@ -66,8 +66,8 @@ enum msg_type {
 	MSG_RECALLED, /* node to home: obj, seg, page, count, mode: held no higher than this */
 
 	/* Sizes, attributes and names: what a node keeps of them is recalled and shown like pages. */
-	MSG_SIZE,          /* home to node: obj, seg, size, low, cookie, flags SIZE_REVOKED: drop what lies past low, show the
-	                      kernel the size */
+	MSG_SIZE,          /* home to node: obj, seg, size, low, cookie, flags SIZE_REVOKED, SIZE_SITS: drop what lies past low,
+	                      show the kernel the size */
 	MSG_SIZED,         /* node to home: obj, seg, cookie: done */
 	MSG_ATTR_RECALL,   /* home to node: obj, mode INVALID: forget the attributes; SHARED: somebody asks for them */
 	MSG_ATTR_RECALLED, /* node to home: obj, mode EXCLUSIVE: programs there have it open for writing; SHARED: for reading,
@@ -97,7 +97,7 @@ enum msg_type {
 	REQ_OPEN,    /* obj, seg, mode: PAGE_INVALID for a directory or text file, else SHARED or EXCLUSIVE -> attr */
 	REQ_RELEASE, /* obj, seg, mode: as in the REQ_OPEN that it ends */
 	REQ_READ,    /* obj, seg, page, count -> payload of whole pages */
-	REQ_WRITE,   /* obj, seg, page, offset, payload within one page, flags WRITE_BACK */
+	REQ_WRITE,   /* obj, seg, page, offset, payload, flags WRITE_BACK -> count: bytes that were written, 0: all */
 	REQ_INFO,    /* payload: "nodes", "status" or "metrics" -> payload: text */
 	/* On an end, which is an open file of NAME/signal. */
 	REQ_END_OPEN,  /* obj, flags END_READS -> cookie: the end, attr; does what REQ_OPEN with PAGE_INVALID does, too */
@@ -140,7 +140,8 @@ enum {
 	OPEN_LINGERS = 1 << 21, /* the node may keep it open when its last program has closed it, until MSG_REAP */
 	PUT_GROWS = 1 << 22,
 	GET_PAST_END = 1 << 23, /* for a write that makes the segment longer */
-	MSG_FLAGS = (1 << 24) - 1
+	SIZE_SITS = 1 << 24,    /* a growing PUT of the node is answered after this */
+	MSG_FLAGS = (1 << 25) - 1
 };
 
 /* What an error in a message may be: Linux has none beyond, and a kernel refuses to be told one. */

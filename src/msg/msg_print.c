@@ -131,6 +131,7 @@ static const struct {
 	{ OPEN_LINGERS, "lingers" },
 	{ PUT_GROWS, "grows" },
 	{ GET_PAST_END, "past-end" },
+	{ SIZE_SITS, "sits" },
 };
 
 struct line {

@@ -146,6 +146,9 @@ static void carry_out(struct run *run, struct action *action)
 	case ACT_INVALIDATE:
 		driver->invalidate(run->context, action->token, msg);
 		break;
+	case ACT_UNSHOW:
+		driver->unshow(run->context, action->token);
+		break;
 	case ACT_SHOW:
 		driver->show(run->context, action->token, &action->show);
 		break;

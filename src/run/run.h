@@ -20,6 +20,7 @@ struct run_driver {
 	void (*reply)(void *context, uint64_t token, const struct msg *msg);
 	void (*invalidate)(void *context, uint64_t token, const struct msg *range);
 	void (*show)(void *context, uint64_t token, const struct show *show);
+	void (*unshow)(void *context, uint64_t token);
 	void (*wake)(void *context, uint64_t end);
 	void (*connect)(void *context, uint64_t token, const char *address);
 	void (*close)(void *context, uint32_t slot, const char *why);

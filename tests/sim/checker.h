@@ -120,7 +120,7 @@ struct change {
 	struct inode *inode;
 	int size, bounds, mode, mtime; /* slots */
 	bool writes, cuts;
-	bool inside; /* a write(2) that its kernel takes for one that does not extend */
+	bool inside; /* a write(2) that its kernel takes, or its daemon has to take, for one that does not extend */
 	uint64_t from, bytes;          /* cuts: from */
 	uint64_t values[PAGE_WORDS];   /* writes: by word of the page; cuts: of the word that the end lies in */
 };
@@ -169,6 +169,8 @@ struct access {
 void checker_access_begin(struct access *access, const struct inode *inode);
 /* Whether the byte `at` may have been past the end for an access that began then. */
 bool checker_may_lack(const struct access *access, uint64_t at);
+/* Whether a truncate has overlapped with it that cuts the byte `at` off. */
+bool checker_was_cut(const struct access *access, uint64_t at);
 /* Whether it may have been there. */
 bool checker_may_have(const struct access *access, uint64_t at);
 

@@ -86,6 +86,14 @@ bool checker_may_lack(const struct access *access, uint64_t at)
 	return low <= at;
 }
 
+bool checker_was_cut(const struct access *access, uint64_t at)
+{
+	for (const struct size_mark *mark = access->mark; mark; mark = mark->next)
+		if (mark->cut <= at)
+			return true;
+	return false;
+}
+
 bool checker_may_have(const struct access *access, uint64_t at)
 {
 	uint64_t high = 0;

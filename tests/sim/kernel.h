@@ -47,7 +47,6 @@ struct inode {
 	struct request *queued;   /* write-backs held by FUSE_NOWRITE */
 	uint64_t activity;        /* counts loads and stores, so that the background rests when they do */
 	bool own_handle;          /* the daemon's, to show sizes with */
-	uint64_t latest_show;     /* token of one that has begun */
 	bool locked;              /* i_rwsem */
 	bool nowrite;
 	bool size_unstable;
@@ -63,11 +62,12 @@ struct request {
 	uint64_t token;
 	struct node *node;
 	struct inode *inode;
-	unsigned page;
+	unsigned page, pages;    /* of a write-back */
 	struct request *next;    /* queued */
 	struct waitq wait;
 	uint64_t sent_ns;
 	uint64_t version;        /* of attributes, when it was sent */
+	uint64_t kernel_bytes;   /* the kernel's size when the daemon got it */
 	uint32_t generation;     /* of the link to the home at the time of the answer */
 	bool sent, raised, done, interrupted; /* raised: the daemon has it */
 	void (*on_reply)(struct request *request);
@@ -76,9 +76,9 @@ struct request {
 	char text[64];
 	uint32_t text_bytes;
 	bool data;
-	uint8_t first;           /* word of the page */
+	uint8_t first;           /* word of the first page */
 	uint32_t data_bytes;
-	uint64_t words[PAGE_WORDS];
+	uint64_t words[OBJECT_PAGES * PAGE_WORDS]; /* of the pages that it is about */
 	/* What came back. */
 	int error;
 	uint64_t obj, cookie;
@@ -145,8 +145,11 @@ int kernel_fsync(struct inode *inode, struct thread *thread);
 /* What the daemon's notifier threads do for an ACT_INVALIDATE: pages first .. last; and for an ACT_SHOW. */
 void kernel_notify(struct inode *inode, unsigned first, unsigned last);
 typedef void kernel_shown(void *context, uint64_t size_bytes);
-/* Calls `shown` once, with what the kernel has. */
-void kernel_show(struct node *node, uint64_t token, const struct show *show, kernel_shown *shown, void *context);
+/* Calls `shown` once, with what the kernel has; from then on it changes nothing. */
+struct showing *kernel_show_new(struct node *node, uint64_t token, const struct show *show, kernel_shown *shown,
+                                void *context);
+void kernel_show(struct showing *showing);
+void kernel_unshow(struct node *node, uint64_t token);
 
 /* Background: a flusher and an evictor, one task. */
 void kernel_background(struct node *node);

@@ -245,35 +245,37 @@ int kernel_read(struct inode *inode, uint64_t from, uint64_t bytes, struct threa
 
 /* --- write(2) -------------------------------------------------------------------------------------------------------- */
 
-/* Part of a write(2): what goes to one page. */
+/* Part of a FUSE_WRITE: what goes to one page. */
 struct piece {
-	struct request *request;
 	struct page *page;
 	unsigned index;
-	unsigned words;
 	uint32_t incarnation;
-	bool keeps_lock;
 	struct change change;
 };
 
-static void piece_copy(struct inode *inode, struct piece *piece, uint64_t from, uint64_t bytes)
-{
-	struct request *request = piece->request;
-	struct page *page = piece->page;
+/* As many pages as it takes at a time; only of the last may it keep the lock, if that was not cached (K18). */
+struct pieces {
+	struct request *request;
+	struct piece of[OBJECT_PAGES];
+	unsigned count;
+	uint32_t bytes;
+	bool keeps_lock;
+};
 
-	request->msg.page = piece->index;
-	request->data = true;
-	request->first = (uint8_t)(from % PAGE_BYTES / BLOCK_BYTES);
-	request->data_bytes = (uint32_t)bytes;
-	piece->words = (unsigned)((bytes + BLOCK_BYTES - 1) / BLOCK_BYTES);
-	checker_write_begin(&piece->change, inode, from, bytes, request->words);
-	for (unsigned i = request->first; i < request->first + piece->words; i++) {
+static void piece_copy(struct inode *inode, struct piece *piece, uint64_t from, uint64_t bytes, uint64_t *words)
+{
+	struct page *page = piece->page;
+	unsigned first = (unsigned)(from % PAGE_BYTES / BLOCK_BYTES);
+	unsigned count = (unsigned)((bytes + BLOCK_BYTES - 1) / BLOCK_BYTES);
+
+	checker_write_begin(&piece->change, inode, from, bytes, words);
+	for (unsigned i = first; i < first + count; i++) {
 		uint64_t at = (uint64_t)piece->index * PAGE_BYTES + i * BLOCK_BYTES;
 
 		if (at + 1 == from + bytes) /* one byte of it */
-			page->words[i] = (page->words[i] & ~UINT64_C(0xff)) | request->words[i];
+			page->words[i] = (page->words[i] & ~UINT64_C(0xff)) | words[i];
 		else
-			page->words[i] = request->words[i];
+			page->words[i] = words[i];
 	}
 	if (bytes == PAGE_BYTES && !page->uptodate) {
 		page->uptodate = true;
@@ -281,10 +283,28 @@ static void piece_copy(struct inode *inode, struct piece *piece, uint64_t from, 
 	}
 }
 
-static void piece_returned(struct inode *inode, struct piece *piece)
+/* Whether the next page may go with it. */
+static bool piece_add(struct inode *inode, struct pieces *pieces, uint64_t from, uint64_t bytes)
+{
+	struct piece *piece = &pieces->of[pieces->count];
+
+	piece->index = (unsigned)(from / PAGE_BYTES);
+	piece->page = &inode->pages[piece->index];
+	pagecache_lock(inode, piece->page, "a page lock, to write");
+	piece->page->present = true;
+	piece->incarnation = piece->page->incarnation;
+	piece_copy(inode, piece, from, bytes, pieces->request->words + pieces->count * PAGE_WORDS);
+	pieces->count++;
+	pieces->bytes += (uint32_t)bytes;
+	pieces->keeps_lock = !piece->page->uptodate;
+	if (!pieces->keeps_lock)
+		pagecache_unlock(inode, piece->page);
+	return !pieces->keeps_lock && (from + bytes) % PAGE_BYTES == 0;
+}
+
+static void piece_returned(struct inode *inode, struct piece *piece, uint32_t generation, int error)
 {
 	struct page *page = piece->page;
-	int error = piece->request->error;
 	bool same = page->present && page->incarnation == piece->incarnation;
 
 	checker_change_end(&piece->change, error);
@@ -292,36 +312,63 @@ static void piece_returned(struct inode *inode, struct piece *piece)
 		pagecache_drop(inode, page, "write(2) failed");
 	if (!error && same && page->early) {
 		page->early = false;
-		page->generation = piece->request->generation;
+		page->generation = generation;
 		checker_page(inode, piece->index);
 	}
-	if (piece->keeps_lock) {
-		pagecache_drop(inode, page, "not uptodate after write(2)");
-		pagecache_unlock(inode, page);
-	}
 }
 
-static int write_piece(struct inode *inode, uint64_t from, uint64_t bytes, struct thread *thread)
+/* What lies behind a piece that failed may be written or not. */
+static void pieces_returned(struct inode *inode, struct pieces *pieces, uint32_t done_bytes)
 {
-	struct piece piece = {.request = kernel_inode_request(inode, REQ_WRITE), .index = (unsigned)(from / PAGE_BYTES)};
+	const struct request *request = pieces->request;
+	struct page *last = pieces->of[pieces->count - 1].page;
+	uint64_t from = pieces->of[0].change.from;
 
-	piece.page = &inode->pages[piece.index];
-	pagecache_lock(inode, piece.page, "a page lock, to write");
-	piece.page->present = true;
-	piece.incarnation = piece.page->incarnation;
-	piece_copy(inode, &piece, from, bytes);
-	piece.keeps_lock = !piece.page->uptodate;
-	if (!piece.keeps_lock)
-		pagecache_unlock(inode, piece.page);
-	while (piece.page->writebacks)
-		pagecache_wait(inode, "a write-back, to write");
-	kernel_call(piece.request, thread);
-	pagecache_pause(inode);
-	piece_returned(inode, &piece);
-	return piece.request->error;
+	for (unsigned i = 0; i < pieces->count; i++) {
+		struct piece *piece = &pieces->of[i];
+		int error = piece->change.from + piece->change.bytes <= from + done_bytes ? 0
+		            : i == 0                                                     ? request->error
+		                                                                         : -EIO;
+
+		piece->change.inside |= piece->change.from + piece->change.bytes <= request->kernel_bytes;
+		piece_returned(inode, piece, request->generation, error);
+	}
+	if (!pieces->keeps_lock)
+		return;
+	pagecache_drop(inode, last, "not uptodate after write(2)");
+	pagecache_unlock(inode, last);
 }
 
-/* fuse_perform_write(), with the inode lock: page by page, and i_size only when all is done, or the first page failed. */
+/* One FUSE_WRITE. The kernel stops early where a page of the program's buffer is not there. */
+static int write_pieces(struct inode *inode, uint64_t from, uint64_t end, struct thread *thread, uint32_t *done_bytes)
+{
+	struct pieces pieces = {.request = kernel_inode_request(inode, REQ_WRITE)};
+	struct request *request = pieces.request;
+	uint64_t at = from;
+	bool more = true;
+
+	request->msg.page = from / PAGE_BYTES;
+	request->data = true;
+	request->first = (uint8_t)(from % PAGE_BYTES / BLOCK_BYTES);
+	while (more && at < end && (at == from || !random_permille(inode_sched(inode), 200))) {
+		uint64_t next = (at / PAGE_BYTES + 1) * PAGE_BYTES;
+
+		next = next < end ? next : end;
+		more = piece_add(inode, &pieces, at, next - at);
+		at = next;
+	}
+	request->data_bytes = pieces.bytes;
+	for (unsigned i = 0; i < pieces.count; i++)
+		while (pieces.of[i].page->writebacks)
+			pagecache_wait(inode, "a write-back, to write");
+	kernel_call(request, thread);
+	*done_bytes = request->error ? 0 : request->reply_count ? request->reply_count : pieces.bytes;
+	pagecache_pause(inode);
+	pieces_returned(inode, &pieces, *done_bytes);
+	return request->error ? request->error : *done_bytes < pieces.bytes ? -EIO : 0;
+}
+
+/* fuse_perform_write(), with the inode lock: i_size only when all is done, or the first page failed. */
 static int perform_write(struct inode *inode, uint64_t from, uint64_t bytes, struct thread *thread)
 {
 	uint64_t at = from, end = from + bytes;
@@ -331,12 +378,10 @@ static int perform_write(struct inode *inode, uint64_t from, uint64_t bytes, str
 	inode->size_unstable = end > inode->size_bytes;
 	inode->resizes += kernel_resizing(inode);
 	while (at < end && !error) {
-		uint64_t next = (at / PAGE_BYTES + 1) * PAGE_BYTES;
+		uint32_t done_bytes;
 
-		next = next < end ? next : end;
-		error = write_piece(inode, at, next - at, thread);
-		if (!error)
-			at = next;
+		error = write_pieces(inode, at, end, thread, &done_bytes);
+		at += done_bytes;
 	}
 	inode->resizes += kernel_resizing(inode);
 	inode->write_end = 0;

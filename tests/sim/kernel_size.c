@@ -181,16 +181,6 @@ static void own_request(struct inode *inode)
 	do
 		task_sleep(&node->sim->sched, random_delay(&node->sim->sched, node->sim->plan.daemon_delay_ns));
 	while (node->paused_until_ns > sim_now_ns(node->sim));
-	pagecache_pause(inode);
-}
-
-/* GETATTR, answered with the size that is to be shown, and else with what the inode had. */
-static void own_getattr(struct inode *inode, uint64_t size)
-{
-	uint64_t version = inode->node->attr_version, ctime_ns = inode->ctime_ns;
-
-	own_request(inode);
-	attributes_arrived(inode, size, ctime_ns, version);
 }
 
 static void settle(struct inode *inode, uint64_t ctime_ns)
@@ -211,11 +201,16 @@ static void settle(struct inode *inode, uint64_t ctime_ns)
 /* --- a show ------------------------------------------------------------------------------------------------------------ */
 
 struct showing {
+	struct showing *next;
 	struct inode *inode;
 	uint64_t token;
 	struct show show;
 	kernel_shown *shown;
 	void *context;
+	bool taken_back;
+	bool growing;  /* too late to take it back */
+	bool answered; /* the kernel is told the size, or has it */
+	uint64_t from; /* what it had before */
 	bool reported;
 };
 
@@ -226,14 +221,29 @@ static void report(struct showing *showing)
 	showing->reported = true;
 }
 
-/* The daemon looks after shows that wait for a page's lock for long: the size is there, or something else changed it since. */
+static void look_after_later(struct showing *showing);
+
+/* The daemon looks after shows that wait for a page's lock for long: the size is there, or has been changed again. */
 static void look_after(void *context, uint64_t argument)
 {
 	struct showing *showing = context;
+	uint64_t size = showing->show.size_bytes;
 
 	(void)argument;
-	if (!showing->reported && node_alive(showing->inode->node))
+	if (showing->reported || !node_alive(showing->inode->node))
+		return;
+	if (showing->inode->size_bytes == size || showing->inode->size_bytes != showing->from)
 		report(showing);
+	else
+		look_after_later(showing);
+}
+
+static void look_after_later(struct showing *showing)
+{
+	struct sim *sim = inode_sim(showing->inode);
+
+	showing->answered = true;
+	sched_at(&sim->sched, sim_now_ns(sim) + STUCK_NS, look_after, showing, 0);
 }
 
 /*
@@ -246,15 +256,34 @@ static void notify_store(struct showing *showing)
 	uint64_t size = showing->show.size_bytes;
 	struct page *page = &inode->pages[(size - 1) / PAGE_BYTES];
 
-	sched_at(inode_sched(inode), sim_now_ns(inode_sim(inode)) + STUCK_NS, look_after, showing, 0);
+	showing->growing = true;
+	showing->from = inode->size_bytes;
+	pagecache_pause(inode);
 	inode->attr_version = ++inode->node->attr_version;
 	if (size > inode->size_bytes)
 		inode->size_bytes = size;
 	sim_trace(inode_sim(inode), inode->node, "      o%u: the kernel's size is %llu after a notification",
 	          inode->object->index, (unsigned long long)inode->size_bytes);
+	look_after_later(showing);
 	pagecache_lock(inode, page, "a page lock, to store a byte");
 	page->present = true;
 	pagecache_unlock(inode, page);
+	showing->growing = false;
+}
+
+/* GETATTR, answered with the size, if that is not taken back by then. */
+static void own_getattr(struct showing *showing)
+{
+	struct inode *inode = showing->inode;
+	uint64_t version = inode->node->attr_version, ctime_ns = inode->ctime_ns, from = inode->size_bytes;
+
+	own_request(inode);
+	if (showing->taken_back || inode->size_bytes != from)
+		return;
+	showing->from = from;
+	look_after_later(showing);
+	pagecache_pause(inode);
+	attributes_arrived(inode, showing->show.size_bytes, ctime_ns, version);
 }
 
 static void grow_or_tell(struct showing *showing)
@@ -263,59 +292,74 @@ static void grow_or_tell(struct showing *showing)
 	uint64_t size = showing->show.size_bytes;
 
 	if (size > OBJECT_PAGES * PAGE_BYTES || size <= inode->size_bytes)
-		own_getattr(inode, size);
+		own_getattr(showing);
 	else
 		notify_store(showing);
 }
 
-/* Until the kernel has the size, a later show or something else has changed the inode, or the thread has no more patience. */
+/* Until the kernel has the size, it is taken back, or the thread has no more patience. */
 static void set_size(struct showing *showing)
 {
 	struct inode *inode = showing->inode;
-	uint64_t size = showing->show.size_bytes, first_size = inode->size_bytes, first_ctime_ns = inode->ctime_ns;
 	uint64_t start_ns = sim_now_ns(inode_sim(inode)), sleep_ns = SETTLE_FIRST_NS;
 
-	for (unsigned tries = 1; inode->latest_show == showing->token; tries++) {
+	for (unsigned tries = 1; !showing->reported; tries++) {
 		grow_or_tell(showing);
 		pagecache_pause(inode);
-		if (showing->reported || inode->size_bytes == size)
+		if (showing->reported || inode->size_bytes == showing->show.size_bytes)
 			return;
 		if (showing->show.patient ? sim_now_ns(inode_sim(inode)) > start_ns + PATIENCE_NS : tries >= SHOWS_AT_ONCE)
 			return;
 		if (showing->show.patient)
 			task_sleep(inode_sched(inode), sleep_ns);
 		sleep_ns = 2 * sleep_ns < SETTLE_LONGEST_NS ? 2 * sleep_ns : SETTLE_LONGEST_NS;
-		if (inode->size_bytes != first_size || inode->ctime_ns != first_ctime_ns)
-			return;
 	}
 }
 
-void kernel_show(struct node *node, uint64_t token, const struct show *show, kernel_shown *shown, void *context)
+struct showing *kernel_show_new(struct node *node, uint64_t token, const struct show *show, kernel_shown *shown,
+                                void *context)
 {
-	struct inode *inode = kernel_inode(node, checker_object(node->sim, show->obj));
 	struct showing *showing = sched_alloc(&node->sim->sched, sizeof(*showing));
 
-	*showing = (struct showing){.inode = inode, .token = token, .show = *show, .shown = shown, .context = context};
-	if (token > inode->latest_show)
-		inode->latest_show = token;
+	*showing = (struct showing){.next = node->showings,
+	                            .inode = kernel_inode(node, checker_object(node->sim, show->obj)),
+	                            .token = token,
+	                            .show = *show,
+	                            .shown = shown,
+	                            .context = context};
+	node->showings = showing;
+	return showing;
+}
+
+void kernel_show(struct showing *showing)
+{
+	struct inode *inode = showing->inode;
+	const struct show *show = &showing->show;
+
 	if (!inode->own_handle) { /* its look-up and open change nothing */
 		own_request(inode);
 		own_request(inode);
 		inode->own_handle = true;
 	}
-	if (show->lock) { /* lseek(2) to the end */
+	if (show->lock) {
 		pagecache_lock_inode(inode);
-		own_getattr(inode, show->size_bytes);
+		own_request(inode);
 		pagecache_unlock_inode(inode);
 	}
 	if (show->settle_ns)
 		settle(inode, show->settle_ns);
 	pagecache_pause(inode);
-	if (show->settle_ns && inode->ctime_ns > show->settle_ns) { /* a later SETATTR has come in between */
-		report(showing);
-		return;
-	}
-	if (inode->size_bytes <= show->most_bytes)
-		set_size(showing);
+	set_size(showing);
 	report(showing);
+}
+
+void kernel_unshow(struct node *node, uint64_t token)
+{
+	struct showing *showing = node->showings;
+
+	while (showing->token != token)
+		showing = showing->next;
+	showing->taken_back = true;
+	if (!showing->growing || showing->answered)
+		report(showing);
 }

@@ -50,8 +50,7 @@ struct notification {
 	struct inode *inode;
 	uint64_t token;
 	unsigned first, last;
-	bool shows;
-	struct show show;
+	struct showing *shows; /* NULL: an invalidation */
 	uint64_t size_bytes; /* what was shown */
 };
 
@@ -99,7 +98,7 @@ static void notifier_run(void *argument)
 	struct notification *notification = argument;
 
 	if (notification->shows) {
-		kernel_show(notification->node, notification->token, &notification->show, shown, notification);
+		kernel_show(notification->shows);
 		return;
 	}
 	if (notification->inode)
@@ -131,12 +130,20 @@ static void driver_show(void *context, uint64_t token, const struct show *show)
 	struct node *node = context;
 	struct notification *notification = sched_alloc(&node->sim->sched, sizeof(*notification));
 
-	*notification = (struct notification){.node = node, .token = token, .shows = true, .show = *show};
-	sim_trace(node->sim, node, "   %s the size of obj %llx: %llu%s, settle %llu, token %llu",
-	          show->most_bytes == show->size_bytes ? "raise" : "show", (unsigned long long)show->obj,
-	          (unsigned long long)show->size_bytes, show->patient ? ", patiently" : "",
+	*notification = (struct notification){.node = node, .token = token};
+	notification->shows = kernel_show_new(node, token, show, shown, notification);
+	sim_trace(node->sim, node, "   show the size of obj %llx: %llu%s, settle %llu, token %llu",
+	          (unsigned long long)show->obj, (unsigned long long)show->size_bytes, show->patient ? ", patiently" : "",
 	          (unsigned long long)show->settle_ns, (unsigned long long)token);
 	task_start(&node->sim->sched, &node->tasks, notifier_run, notification);
+}
+
+static void driver_unshow(void *context, uint64_t token)
+{
+	struct node *node = context;
+
+	sim_trace(node->sim, node, "   takes the show back, token %llu", (unsigned long long)token);
+	kernel_unshow(node, token);
 }
 
 static void driver_wake(void *context, uint64_t end)
@@ -246,6 +253,7 @@ static const struct run_driver driver = {.now_ns = driver_now_ns,
                                          .reply = driver_reply,
                                          .invalidate = driver_invalidate,
                                          .show = driver_show,
+                                         .unshow = driver_unshow,
                                          .wake = driver_wake,
                                          .connect = driver_connect,
                                          .close = driver_close,
@@ -307,12 +315,12 @@ struct submission {
 	bool interrupt;
 };
 
-/* Blocks of a page as the kernel sends them. */
+/* Blocks of pages as the kernel sends them. */
 static const void *request_payload(const struct request *request, uint32_t *bytes)
 {
-	static unsigned char buffer[PAGE_BYTES];
+	static unsigned char buffer[OBJECT_PAGES * PAGE_BYTES];
 
-	for (unsigned i = 0; i < PAGE_WORDS; i++)
+	for (unsigned i = 0; i < OBJECT_PAGES * PAGE_WORDS; i++)
 		memcpy(buffer + i * BLOCK_BYTES, &request->words[i], sizeof(request->words[i]));
 	*bytes = request->data_bytes;
 	return buffer + request->first * BLOCK_BYTES;
@@ -339,6 +347,7 @@ static void submit_now(void *context, uint64_t argument)
 		return;
 	}
 	request->raised = true;
+	request->kernel_bytes = request->inode ? request->inode->size_bytes : 0;
 	if (!submission->interrupt) {
 		event.msg = request->msg;
 		if (request->text_bytes)

@@ -31,6 +31,7 @@ struct node {
 	struct side *slots[NODES_MAX];
 	struct list tasks;
 	struct inode *inodes;
+	struct showing *showings;  /* all there ever were */
 	struct request **requests; /* by token - 1 */
 	uint64_t request_count, request_room;
 	uint64_t attr_version;

@@ -67,6 +67,13 @@ void pagecache_drop(struct inode *inode, struct page *page, const char *why)
 
 /* --- write-back --------------------------------------------------------------------------------------------------- */
 
+static void writeback_ends(struct request *request)
+{
+	for (unsigned i = 0; i < request->pages; i++)
+		request->inode->pages[request->page + i].writebacks--;
+	pagecache_changed(request->inode);
+}
+
 /* A store to a page that a write(2) has filled goes with it when there is no memory for the write(2). */
 static void writeback_done(struct request *request)
 {
@@ -74,11 +81,10 @@ static void writeback_done(struct request *request)
 	struct sim *sim = inode_sim(inode);
 
 	inode->writebacks--;
-	inode->pages[request->page].writebacks--;
+	writeback_ends(request);
 	if (request->error && !sim->any_fault && sim->plan.store_pages == STORE_PAGES)
 		sim_fail(sim, "%s: write-back of page %u of o%u was refused with %d although nothing is wrong",
 		         inode->node->name, request->page, inode->object->index, request->error);
-	pagecache_changed(inode);
 }
 
 /* What lies past the end of the file by now is not sent. */
@@ -89,37 +95,53 @@ static void writeback_send(struct request *request)
 	uint64_t bytes = inode->size_bytes > start ? inode->size_bytes - start : 0;
 
 	if (!bytes) {
-		inode->pages[request->page].writebacks--;
-		pagecache_changed(inode);
+		writeback_ends(request);
 		return;
 	}
-	request->data_bytes = bytes >= PAGE_BYTES ? PAGE_BYTES : (uint32_t)bytes;
+	request->data_bytes = bytes >= request->pages * PAGE_BYTES ? request->pages * PAGE_BYTES : (uint32_t)bytes;
 	request->on_reply = writeback_done;
 	inode->writebacks++;
 	node_submit(request);
 }
 
-static void writeback_start(struct inode *inode, unsigned index)
+static void writeback_start(struct inode *inode, struct request *request)
 {
-	struct page *page = &inode->pages[index];
-	struct request *request = kernel_inode_request(inode, REQ_WRITE);
-
-	CHECK(page->dirty && !page->writebacks);
-	request->msg.page = index;
-	request->msg.flags = WRITE_BACK;
-	request->page = index;
-	request->data = true;
-	memcpy(request->words, page->words, sizeof(request->words));
-	page->dirty = false;
-	page->writebacks++;
-	sim_trace(inode_sim(inode), inode->node, "      page %u of o%u is written back%s", index, inode->object->index,
-	          inode->nowrite ? ", later: FUSE_NOWRITE" : "");
+	if (!request)
+		return;
 	if (inode->nowrite) {
+		sim_trace(inode_sim(inode), inode->node, "      write-back of page %u waits: FUSE_NOWRITE", request->page);
 		request->next = inode->queued;
 		inode->queued = request;
 	} else {
 		writeback_send(request);
 	}
+}
+
+static void writeback_add(struct inode *inode, struct request *request, unsigned index)
+{
+	struct page *page = &inode->pages[index];
+
+	CHECK(page->dirty && !page->writebacks);
+	memcpy(request->words + request->pages * PAGE_WORDS, page->words, sizeof(page->words));
+	request->pages++;
+	page->dirty = false;
+	page->writebacks++;
+	sim_trace(inode_sim(inode), inode->node, "      page %u of o%u is written back", index, inode->object->index);
+}
+
+/* Of the locked page, with what follows it as long as nothing comes in between (`run`: the last of these, or NULL). */
+static struct request *writeback_page(struct inode *inode, struct request *run, unsigned index)
+{
+	if (!run || run->page + run->pages != index) {
+		writeback_start(inode, run);
+		run = kernel_inode_request(inode, REQ_WRITE);
+		run->msg.page = index;
+		run->msg.flags = WRITE_BACK;
+		run->page = index;
+		run->data = true;
+	}
+	writeback_add(inode, run, index);
+	return run;
 }
 
 void pagecache_hold_writes(struct inode *inode)
@@ -148,6 +170,8 @@ void pagecache_release_writes(struct inode *inode)
 
 void pagecache_flush(struct inode *inode, unsigned first)
 {
+	struct request *run = NULL;
+
 	for (unsigned i = first; i < OBJECT_PAGES; i++) {
 		struct page *page = &inode->pages[i];
 
@@ -157,9 +181,10 @@ void pagecache_flush(struct inode *inode, unsigned first)
 		while (page->dirty && page->writebacks)
 			pagecache_wait(inode, "a write-back before the next");
 		if (page->dirty)
-			writeback_start(inode, i);
+			run = writeback_page(inode, run, i);
 		pagecache_unlock(inode, page);
 	}
+	writeback_start(inode, run);
 	for (unsigned i = first; i < OBJECT_PAGES; i++)
 		while (inode->pages[i].writebacks)
 			pagecache_wait(inode, "write-backs");
@@ -185,7 +210,7 @@ void pagecache_invalidate(struct inode *inode, unsigned first, unsigned last)
 		if (page->dirty) {
 			while (page->writebacks)
 				pagecache_wait(inode, "a write-back, to launder");
-			writeback_start(inode, i);
+			writeback_start(inode, writeback_page(inode, NULL, i));
 			while (page->writebacks)
 				pagecache_wait(inode, "its own write-back, to invalidate");
 		}
@@ -276,7 +301,7 @@ static bool background_page(struct inode *inode, struct page *page)
 	if (!page->present || page_locked(page))
 		return false;
 	if (page->dirty && !page->writebacks && random_permille(sched, 200)) {
-		writeback_start(inode, page_index(inode, page));
+		writeback_start(inode, writeback_page(inode, NULL, page_index(inode, page)));
 		return true;
 	}
 	if (page->dirty || page->early || (page->writebacks && !inode->node->old_kernel) || !random_permille(sched, 30))

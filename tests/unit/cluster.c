@@ -201,7 +201,7 @@ static void shown(struct node *node, uint64_t token, const struct show *show)
 	struct file *file = file_of(node, show->obj);
 	struct event event = {.type = EV_SHOWN, .token = token};
 
-	if (!node->deaf && file->size <= show->most_bytes)
+	if (!node->deaf)
 		file->size = show->size_bytes;
 	node->deaf -= node->deaf != 0;
 	event.msg.size = file->size;
@@ -224,6 +224,25 @@ static void drive_invalidate(void *context, uint64_t token, const struct msg *ra
 static void drive_show(void *context, uint64_t token, const struct show *show)
 {
 	hold(context, (struct held){.token = token, .shows = true, .show = *show});
+}
+
+static void drive_unshow(void *context, uint64_t token)
+{
+	struct node *node = context;
+	struct list *link, *after;
+
+	list_for_each_safe(link, after, &node->held)
+	{
+		struct held *held = list_entry(link, struct held, link);
+		struct event event = {.type = EV_SHOWN, .token = token};
+
+		if (!held->shows || held->token != token)
+			continue;
+		event.msg.size = file_of(node, held->show.obj)->size;
+		list_remove(link);
+		free(held);
+		run_event(node->run, &event);
+	}
 }
 
 static void drive_wake(void *context, uint64_t end)
@@ -328,6 +347,7 @@ static const struct run_driver driver = {.now_ns = now_ns,
                                          .reply = drive_reply,
                                          .invalidate = drive_invalidate,
                                          .show = drive_show,
+                                         .unshow = drive_unshow,
                                          .wake = drive_wake,
                                          .connect = drive_connect,
                                          .close = drive_close,

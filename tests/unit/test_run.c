@@ -60,6 +60,12 @@ static void driver_invalidate(void *context, uint64_t token, const struct msg *r
 	note("raised;");
 }
 
+static void driver_unshow(void *context, uint64_t token)
+{
+	(void)context;
+	note("unshow %d;", (int)token);
+}
+
 static void driver_show(void *context, uint64_t token, const struct show *show)
 {
 	struct event event = { .type = EV_SHOWN, .token = token, .msg.size = show->size_bytes };
@@ -130,6 +136,7 @@ static const struct run_driver driver = {
 	.reply = driver_reply,
 	.invalidate = driver_invalidate,
 	.show = driver_show,
+	.unshow = driver_unshow,
 	.connect = driver_connect,
 	.close = driver_close,
 	.log = driver_log,

@@ -30,6 +30,7 @@ struct showing {
 	uint64_t token;
 	struct cached *cached;
 	bool waits;
+	bool taken_back;
 	struct show show;
 	UT_hash_handle hh;
 };
@@ -273,6 +274,11 @@ static bool forgotten(const struct cache *cache, uint64_t obj, uint32_t seg)
 	return false;
 }
 
+static void act_unshow(struct cache *cache, const struct showing *showing)
+{
+	bus_act(cache->bus, ACT_UNSHOW)->token = showing->token;
+}
+
 static void show_begin(struct cache *cache, struct showing *showing)
 {
 	struct action *action;
@@ -283,33 +289,22 @@ static void show_begin(struct cache *cache, struct showing *showing)
 	action = bus_act(cache->bus, ACT_SHOW);
 	action->token = showing->token;
 	action->show = showing->show;
+	if (showing->taken_back)
+		act_unshow(cache, showing);
 }
 
-static uint64_t show_start(struct cache *cache, struct cached *cached, const struct show *show)
+void cache_show(struct cache *cache, struct cached *cached, const struct show *show)
 {
 	struct showing *showing = calloc(1, sizeof(*showing));
 
-	CHECK(showing);
-	showing->token = cache->next_token++;
+	CHECK(showing && !cached->show_token);
+	cached->show_token = showing->token = cache->next_token++;
 	showing->cached = cached;
 	showing->show = *show;
 	showing->show.obj = cached->obj;
 	showing->show.seg = cached->seg;
 	HASH_ADD(hh, cache->shows, token, sizeof(showing->token), showing);
 	show_begin(cache, showing);
-	return showing->token;
-}
-
-void cache_show(struct cache *cache, struct cached *cached, const struct show *show)
-{
-	CHECK(!cached->show_token);
-	cached->show_token = show_start(cache, cached, show);
-}
-
-void cache_raise(struct cache *cache, struct cached *cached, const struct show *show)
-{
-	CHECK(!cached->raise_token);
-	cached->raise_token = show_start(cache, cached, show);
 }
 
 static struct showing *show_find(struct cache *cache, uint64_t token)
@@ -318,6 +313,17 @@ static struct showing *show_find(struct cache *cache, uint64_t token)
 
 	HASH_FIND(hh, cache->shows, &token, sizeof(token), showing);
 	return showing;
+}
+
+void cache_unshow(struct cache *cache, const struct cached *cached)
+{
+	struct showing *showing = show_find(cache, cached->show_token);
+
+	if (!showing || showing->taken_back)
+		return;
+	showing->taken_back = true;
+	if (!showing->waits)
+		act_unshow(cache, showing);
 }
 
 static void show_free(struct cache *cache, struct showing *showing)
@@ -334,28 +340,24 @@ void cache_shown(struct cache *cache, uint64_t token, uint64_t size_bytes)
 
 	if (showing)
 		show_free(cache, showing);
-	if (!cached) {
-		HASH_ITER(hh, cache->shows, other, after)
-		{
-			if (other->waits)
-				show_begin(cache, other);
-		}
-		return;
-	}
-	if (cached->raise_token == token) {
-		cached->raise_token = 0;
-		cache->events.raised(cache->events.context, cached, size_bytes);
-	} else {
+	if (cached) {
 		cached->show_token = 0;
 		cache->events.shown(cache->events.context, cached, size_bytes);
+		return;
+	}
+	HASH_ITER(hh, cache->shows, other, after)
+	{
+		if (other->waits)
+			show_begin(cache, other);
 	}
 }
 
-static void show_forget(struct cache *cache, uint64_t *token)
+static void show_forget(struct cache *cache, struct cached *cached)
 {
-	struct showing *showing = show_find(cache, *token);
+	struct showing *showing = show_find(cache, cached->show_token);
 
-	*token = 0;
+	cache_unshow(cache, cached);
+	cached->show_token = 0;
 	if (showing && showing->waits)
 		show_free(cache, showing);
 	else if (showing)
@@ -373,6 +375,5 @@ void cache_forget(struct cache *cache, struct cached *cached)
 		list_remove(link);
 		free(list_entry(link, struct take, link));
 	}
-	show_forget(cache, &cached->show_token);
-	show_forget(cache, &cached->raise_token);
+	show_forget(cache, cached);
 }

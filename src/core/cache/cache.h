@@ -35,8 +35,7 @@ struct cached {
 	uint32_t seg;
 	struct list takes;
 	struct list runs;
-	uint64_t show_token;  /* of the show under way; 0: none */
-	uint64_t raise_token; /* of one beside it */
+	uint64_t show_token; /* of the show under way; 0: none */
 };
 
 struct cache_events {
@@ -44,9 +43,8 @@ struct cache_events {
 	void (*gone)(void *context, struct cached *cached, uint64_t first, uint64_t last);
 	/* The take is done. May end the segment. */
 	void (*taken)(void *context, struct cached *cached, enum take_goal goal, uint64_t cookie);
-	/* What the kernel has. May end the segment. */
+	/* What the kernel has; after cache_unshow() that is not certain. May end the segment. */
 	void (*shown)(void *context, struct cached *cached, uint64_t size_bytes);
-	void (*raised)(void *context, struct cached *cached, uint64_t size_bytes);
 	/* The first page from `page` on that a request has locked; PAGE_END: none. */
 	uint64_t (*locked)(void *context, const struct cached *cached, uint64_t page);
 	void *context;
@@ -68,9 +66,10 @@ void cache_split(struct cache *cache, struct cached *cached, uint64_t page);
 /* The kernel may have the page again behind the invalidations that cover it: they start over. */
 void cache_again(struct cache *cache, struct cached *cached, uint64_t page);
 
-/* One at a time; and one that raises the size only, beside it. */
+/* One at a time. */
 void cache_show(struct cache *cache, struct cached *cached, const struct show *show);
-void cache_raise(struct cache *cache, struct cached *cached, const struct show *show);
+/* The show under way changes nothing once `shown` has come, which it does soon. */
+void cache_unshow(struct cache *cache, const struct cached *cached);
 
 /* Nobody waits any more for what is under way. */
 void cache_forget(struct cache *cache, struct cached *cached);

@@ -44,6 +44,7 @@ void fetches_fail(struct segment *segment, int error)
 	struct fetch *fetch, *after;
 	struct list *link, *next;
 
+	writes_fail(segment, error);
 	HASH_ITER(hh, segment->fetches, fetch, after)
 	{
 		list_for_each_safe(link, next, &fetch->ops)
@@ -54,7 +55,7 @@ void fetches_fail(struct segment *segment, int error)
 			op_finish(holder, op, error, NULL);
 		}
 		fetch->asked = false;
-		if (!fetch->growing)
+		if (!fetch->keepers)
 			fetch_free(segment, fetch);
 	}
 }
@@ -85,7 +86,7 @@ uint64_t first_locked(void *context, const struct cached *cached, uint64_t page)
 
 	(void)context;
 	HASH_ITER(hh, segment->fetches, fetch, after)
-	if (fetch->page >= page && fetch->page < first)
+	if (fetch->page >= page && fetch->page < first && (fetch->keepers || !list_empty(&fetch->ops)))
 		first = fetch->page;
 	return first;
 }
@@ -143,8 +144,10 @@ static struct fetch *fetch_make(struct segment *segment, uint64_t page)
 	struct fetch *fetch = fetch_find(segment, page);
 	struct held *held;
 
-	if (fetch)
+	if (fetch) {
+		cache_split(segment->object->holder->cache, &segment->cached, page);
 		return fetch;
+	}
 	held = page_table_make(&segment->pages, page);
 	if (!held)
 		return NULL;
@@ -157,6 +160,7 @@ static struct fetch *fetch_make(struct segment *segment, uint64_t page)
 	cache_split(segment->object->holder->cache, &segment->cached, page);
 	if (held->mode != PAGE_INVALID)
 		page_gone(segment, page, held);
+	writes_keep(segment, fetch);
 	if (segment->shown.confirm)
 		size_settle(segment); /* it may wait for this page's lock */
 	return fetch;
@@ -174,7 +178,7 @@ void fetch_page(struct segment *segment, uint64_t page, struct op *op)
 	op_keep_payload(op);
 	list_remove(&op->link);
 	list_push_back(&fetch->ops, &op->link);
-	if (!fetch->asked && !fetch->growing)
+	if (!fetch->asked && !fetch->keepers)
 		fetch_send(segment, fetch);
 }
 
@@ -183,7 +187,7 @@ void fetch_tidy(struct segment *segment, uint64_t page)
 {
 	struct fetch *fetch = fetch_find(segment, page);
 
-	if (fetch && !fetch->asked && !fetch->growing) {
+	if (fetch && !fetch->asked && !fetch->keepers) {
 		if (list_empty(&fetch->ops))
 			fetch_free(segment, fetch);
 		else
@@ -273,7 +277,7 @@ static bool writes_granted(struct segment *segment, struct fetch *fetch)
 		if (op->msg.type != REQ_WRITE)
 			continue;
 		any = true;
-		write_granted(segment, fetch, op);
+		write_granted(segment, op);
 	}
 	return any;
 }

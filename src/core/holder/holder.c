@@ -105,6 +105,17 @@ static void replied(struct holder *holder, struct op *op, const struct msg *repl
 	}
 }
 
+static void write_given_up(struct holder *holder, struct op *op)
+{
+	for (uint32_t i = 0; i < holder->ops_room; i++) {
+		struct op *part = holder->ops[i];
+
+		if (part && part->used && part->whole == op)
+			write_killed(holder, part);
+	}
+	write_killed(holder, op);
+}
+
 /* Its program is being killed. What it waited for goes on without it where it can be of use. */
 void holder_interrupt(struct holder *holder, uint64_t token)
 {
@@ -116,21 +127,21 @@ void holder_interrupt(struct holder *holder, uint64_t token)
 			continue;
 		op_answer(holder, op, -EINTR, NULL);
 		object = object_find(holder, op->msg.obj);
-		if (object && op->to && op->msg.type == REQ_WRITE)
-			write_killed(&object->memory, op);
-		if (op->to || list_empty(&op->link))
+		if (op->msg.type == REQ_WRITE)
+			write_given_up(holder, op);
+		else if (op->to || list_empty(&op->link))
 			return;
-		if (op->msg.type == REQ_OPEN || op->msg.type == REQ_END_OPEN) {
+		else if (op->msg.type == REQ_OPEN || op->msg.type == REQ_END_OPEN)
 			open_interrupted(object, op);
-		} else if (op->msg.type == REQ_WRITE) {
-			write_ends(&object->memory, op);
+		else
 			op_finish(holder, op, 0, NULL);
-			fetch_tidy(&object->memory, op->msg.page);
-		} else {
-			op_finish(holder, op, 0, NULL);
-		}
 		return;
 	}
+}
+
+void holder_go_on(struct holder *holder)
+{
+	writes_go_on(holder);
 }
 
 /* --- messages -------------------------------------------------------------------------------------------------------- */
@@ -239,6 +250,9 @@ static void taken(void *context, struct cached *cached, enum take_goal goal, uin
 	case TAKE_RECALL:
 		break;
 	case TAKE_SIZED:
+		if (!cache_taking(cached, TAKE_SIZED))
+			size_dropped(segment, segment->cut_cookie);
+		break;
 	case TAKE_RESIZED:
 		size_dropped(segment, cookie);
 		break;
@@ -353,13 +367,14 @@ struct holder *holder_new(struct bus *bus)
 {
 	struct holder *holder = calloc(1, sizeof(*holder));
 	struct cache_events events = {
-		.gone = range_gone, .taken = taken, .shown = size_seen, .raised = size_raised, .locked = first_locked, .context = holder};
+		.gone = range_gone, .taken = taken, .shown = size_seen, .locked = first_locked, .context = holder};
 
 	if (!holder)
 		return NULL;
 	holder->bus = bus;
 	list_init(&holder->unused);
 	list_init(&holder->dwells);
+	list_init(&holder->writes);
 	holder->cache = cache_new(bus, &events);
 	holder->names = held_names_new(holder);
 	if (!holder->cache || !holder->names) {

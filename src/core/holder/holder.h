@@ -21,6 +21,9 @@ void holder_message(struct holder *holder, uint32_t from, const struct msg *msg)
 void holder_invalidated(struct holder *holder, uint64_t token);
 void holder_shown(struct holder *holder, uint64_t token, uint64_t size_bytes);
 
+/* After each of these: what they have made possible. */
+void holder_go_on(struct holder *holder);
+
 void holder_node_joined(struct holder *holder, uint32_t number);
 /* What is held from it is given up. May be told twice. */
 void holder_node_lost(struct holder *holder, uint32_t number);

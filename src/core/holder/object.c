@@ -79,6 +79,7 @@ struct object *object_make(struct holder *holder, uint64_t obj)
 	cache_init(&object->memory.cached, obj, SEG_MEMORY);
 	page_table_init(&object->memory.pages, holder->bus, sizeof(struct held));
 	list_init(&object->memory.growing);
+	list_init(&object->memory.later);
 	shown_init(&object->memory);
 	HASH_ADD(hh, holder->objects, obj, sizeof(object->obj), object);
 	unused(object);

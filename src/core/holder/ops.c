@@ -68,6 +68,9 @@ struct op *op_new(struct holder *holder, uint64_t token, const struct msg *msg)
 	op->token = token;
 	op->to = 0;
 	op->stage = 0;
+	op->counted = false;
+	op->whole = NULL;
+	op->parts = (struct parts){0};
 	op->since_ns = holder->bus->now_ns;
 	op->msg = *msg;
 	list_init(&op->link);
@@ -115,6 +118,8 @@ void op_finish(struct holder *holder, struct op *op, int error, const struct msg
 	op->kept = NULL;
 	op->used = false;
 	holder->ops_open--;
+	if (op->whole)
+		write_part_ended(holder, op, error);
 }
 
 void ops_fail(struct holder *holder, struct list *ops, int error)

@@ -34,6 +34,14 @@ struct kept {
 	_Alignas(16) unsigned char bytes[];
 };
 
+/* Of a write of several pages, see write.c: one bit for each page. */
+struct parts {
+	uint64_t under_way;
+	uint64_t unput;      /* their bytes are not on their way home */
+	uint32_t done_bytes; /* before the first that failed */
+	int error;           /* of that one */
+};
+
 struct op {
 	uint64_t token; /* 0: answered already (interrupted), or the holder's own */
 	uint32_t req;
@@ -41,6 +49,10 @@ struct op {
 	uint64_t since_ns;
 	bool used;
 	int stage;         /* what it is doing, as its part says */
+	bool counted;      /* in `keepers` of its page's fetch */
+	struct op *whole;  /* the write of several pages that it is a part of */
+	struct parts parts; /* of such a write */
+	uint64_t shown_bytes; /* what its kernel had been shown when a write came */
 	uint64_t puts;     /* of its segment when attributes were asked for */
 	struct list link;  /* in a queue of its object, or of names */
 	struct msg msg;    /* the request; its payload is gone after the step unless kept */
@@ -70,7 +82,7 @@ struct fetch {
 	bool past_end;       /* it was asked for past the end */
 	bool downgraded;     /* DOWNGRADE was sent after its GET: a grant counts as shared, the home may see it so */
 	bool recalled;       /* with BREAK_RECALL_WAITS only */
-	unsigned growing;    /* writes of the page that wait for their size */
+	unsigned keepers;    /* writes of the page that wait for their size, or for other pages of the same write(2) */
 	struct list ops;
 	UT_hash_handle hh;
 };
@@ -79,16 +91,15 @@ struct fetch {
 struct shown {
 	uint64_t kernel_bytes; /* what the kernel has, or will have when its write(2) ends */
 	bool sure;             /* it has that for sure */
-	bool changed;          /* an answer may have changed what it has since the show under way began */
-	bool astray;           /* it did so, and the show may have set an old size after that */
+	bool taken_back;       /* the show under way is */
+	bool astray;           /* one was, which may have set its size */
 	bool patient;          /* the next show takes its time */
 	bool cut;              /* a smaller size was shown since the last write(2): the next one may have been copied before */
 	uint64_t target;       /* of the show under way */
-	uint64_t seen_bytes;   /* what the last show said that the kernel had */
 	uint64_t settle_ns;    /* ctime of an answer to SETATTR that may not have arrived */
 	uint64_t confirm;      /* cookie of the SIZE to confirm when the kernel has it; 0: none */
-	bool cuts;             /* pages past the end are not granted until it is confirmed */
 	struct list answers;   /* ops with attributes for the kernel */
+	struct list setting;   /* those that set its size, when no show is under way */
 };
 
 struct segment {
@@ -103,6 +114,8 @@ struct segment {
 	struct page_table pages;
 	struct fetch *fetches;
 	struct list growing; /* writes whose bytes are at home and whose size is not shown everywhere yet */
+	struct list later;   /* parts of writes, until what comes before them is put */
+	uint64_t cut_page, cut_cookie; /* of the last SIZE that made pages drop */
 	unsigned extending;  /* writes under way past what the kernel had, those among them */
 	unsigned resizing;   /* changes of its size by SETATTR that the home has not answered */
 	struct shown shown;
@@ -162,6 +175,7 @@ struct holder {
 	struct end *ends;
 	uint64_t next_end;
 	struct list dwells;
+	struct list writes; /* of several pages, that have to be looked at before the step ends */
 	struct names *names;
 	bool said_late;
 };
@@ -235,10 +249,19 @@ uint64_t first_locked(void *context, const struct cached *cached, uint64_t page)
 
 /* write.c */
 void request_write(struct holder *holder, struct op *op);
-void write_granted(struct segment *segment, struct fetch *fetch, struct op *op);
-void write_killed(struct segment *segment, struct op *op); /* one that waits for its home to grow */
+void write_granted(struct segment *segment, struct op *op);
+void write_killed(struct holder *holder, struct op *op);
+/* A part of a write of several pages has ended. */
+void write_part_ended(struct holder *holder, struct op *part, int error);
+/* Goes on with such writes; the last thing in a step. */
+void writes_go_on(struct holder *holder);
+void writes_keep(struct segment *segment, struct fetch *fetch);
+void writes_fail(struct segment *segment, int error);
+uint64_t writes_lock(const struct segment *segment, uint64_t page);
+/* Pages are being dropped: a write that would keep them from it ends, as if it had come before the cut. */
+void writes_cut(struct segment *segment);
 void write_grown(struct holder *holder, struct op *op, const struct msg *reply);
-/* A request ends: it extends the segment no more. */
+/* A request ends: it extends the segment and keeps its page's fetch no more. */
 void write_ends(struct segment *segment, struct op *op);
 void request_sync(struct holder *holder, struct op *op);
 void synced(struct holder *holder, struct op *op, const struct msg *reply);
@@ -265,14 +288,17 @@ bool size_known(const struct segment *segment);
 void size_ordered(struct segment *segment, const struct msg *msg, enum take_goal goal);
 /* What such a change made necessary to drop is dropped. */
 void size_dropped(struct segment *segment, uint64_t cookie);
+/* Something else than the show under way changes what the kernel has. */
+void size_changes(struct segment *segment);
+/* A write(2) of this kernel ends, and may raise its size, also by what it wrote before. */
+void size_written(struct segment *segment);
 /* What the kernel has may be less than `size_bytes` until its write(2) ends. */
 void size_extended(struct segment *segment, uint64_t size_bytes);
 /* Answers with attributes for the kernel: now, or when it is known what size it has. */
 void size_answer(struct segment *segment, struct op *op, const struct msg *fields);
 /* The answer to a SETATTR that changes the size: `fields` says the one that the kernel takes. */
 void size_answer_set(struct segment *segment, struct op *op, const struct msg *fields);
-void size_seen(void *context, struct cached *cached, uint64_t size_bytes);   /* for the cache */
-void size_raised(void *context, struct cached *cached, uint64_t size_bytes); /* likewise */
+void size_seen(void *context, struct cached *cached, uint64_t size_bytes); /* for the cache */
 void size_confirm(const struct holder *holder, uint32_t from, const struct msg *size);
 void size_forget(struct segment *segment);
 

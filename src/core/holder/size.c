@@ -6,7 +6,7 @@
  * - A first open is answered when the kernel has been shown the size.
  * - While the segment is open here, answers with attributes carry what the kernel has, and change nothing. Only a show does,
  *   and the answer to a program's own truncate().
- * - What a show returns is what the kernel really has.
+ * - What a show returns is what the kernel really has. Whatever else changes that takes a show under way back first.
  *
  *            SIZE, own change                      the kernel has it
  *   KNOWN ---------------------> BEHIND --show--> -------------------> KNOWN
@@ -14,16 +14,17 @@
  *     |  +-- shown, it has it ----+--+
  *     +-- write(2) extended, SETATTR answered --> UNSURE -- somebody asks --> show
  *
- * A larger size can be shown at any time, also beside a show that does not come to an end. A smaller one cannot while a local
- * write(2) extends the file or a local truncate() is under way, since the kernel ignores it then; and while a request has a
- * page locked that is to be cut off, the show waits for it. Each may wait for the very change that waits for this kernel: then
- * the home is promised that the kernel will have the size, and answers here wait until it has.
+ * A larger size can be shown at any time. A smaller one cannot while a local write(2) extends the file or a local truncate()
+ * is under way, since the kernel ignores it then; and while a request has a page locked that is to be cut off, the show waits
+ * for it. Each may wait for the very change that waits for this kernel: then the home is promised that the kernel will have
+ * the size, and answers here wait until it has.
  */
 #include "private.h"
 
 void shown_init(struct segment *segment)
 {
 	list_init(&segment->shown.answers);
+	list_init(&segment->shown.setting);
 }
 
 bool size_known(const struct segment *segment)
@@ -59,6 +60,21 @@ static void confirm(struct segment *segment)
 	size_confirm(holder_of(segment), home_of(segment->object), &size);
 }
 
+void size_changes(struct segment *segment)
+{
+	if (!segment->cached.show_token || bus_broken(holder_of(segment)->bus, BREAK_SHOW_KEPT))
+		return;
+	segment->shown.taken_back = true;
+	cache_unshow(holder_of(segment)->cache, &segment->cached);
+}
+
+/* A cut, that is: of a larger size the kernel has more then than it was shown, and that is reported. */
+void size_written(struct segment *segment)
+{
+	if (segment->shown.astray || segment->shown.target < segment->shown.kernel_bytes)
+		size_changes(segment);
+}
+
 /* --- answers --------------------------------------------------------------------------------------------------------- */
 
 /* The kernel takes an answer to SETATTR whenever it comes to it. */
@@ -70,8 +86,16 @@ static void unsettled(struct segment *segment, uint64_t size_bytes, uint64_t cti
 	if (bus_broken(holder_of(segment)->bus, BREAK_SETATTR_UNSETTLED))
 		return;
 	shown->sure = false;
-	shown->changed = true;
 	shown->settle_ns = ctime_ns;
+}
+
+/* What was asked for a while ago may have changed since. */
+static struct msg answer_of(const struct segment *segment, const struct op *op)
+{
+	const struct object *object = segment->object;
+	bool newer = object->attr_kept && op->msg.type != REQ_SETATTR;
+
+	return (struct msg){.obj = object->obj, .attr = newer ? object->attr : op->msg.attr};
 }
 
 static bool changing(const struct segment *segment)
@@ -92,7 +116,7 @@ static void answers_go(struct segment *segment)
 	list_for_each_safe(link, after, &segment->shown.answers)
 	{
 		struct op *op = list_entry(link, struct op, link);
-		struct msg fields = {.obj = op->msg.obj, .attr = op->msg.attr};
+		struct msg fields = answer_of(segment, op);
 		bool sets = op->msg.type == REQ_SETATTR && op->token;
 
 		fields.attr.size_bytes = segment->size_bytes;
@@ -116,11 +140,35 @@ void size_answer(struct segment *segment, struct op *op, const struct msg *field
 	size_settle(segment);
 }
 
-void size_answer_set(struct segment *segment, struct op *op, const struct msg *fields)
+static void answer_set(struct segment *segment, struct op *op, const struct msg *fields)
 {
 	if (in_use(segment) && op->token) /* else its kernel hears nothing of it */
 		unsettled(segment, fields->attr.size_bytes, fields->attr.ctime_ns);
 	op_finish(holder_of(segment), op, 0, fields);
+}
+
+void size_answer_set(struct segment *segment, struct op *op, const struct msg *fields)
+{
+	if (!segment->cached.show_token || bus_broken(holder_of(segment)->bus, BREAK_SETATTR_UNSETTLED | BREAK_SHOW_KEPT)) {
+		answer_set(segment, op, fields);
+		return;
+	}
+	op->msg.attr = fields->attr;
+	list_remove(&op->link);
+	list_push_back(&segment->shown.setting, &op->link);
+	size_changes(segment);
+}
+
+static void settings_go(struct segment *segment)
+{
+	struct list *link, *after;
+
+	list_for_each_safe(link, after, &segment->shown.setting)
+	{
+		struct op *op = list_entry(link, struct op, link);
+
+		answer_set(segment, op, &(struct msg){.obj = op->msg.obj, .attr = op->msg.attr});
+	}
 }
 
 /* --- shows ----------------------------------------------------------------------------------------------------------- */
@@ -131,39 +179,21 @@ void size_answer_set(struct segment *segment, struct op *op, const struct msg *f
  */
 static bool blocked(const struct segment *segment)
 {
-	return segment->size_bytes < segment->shown.kernel_bytes &&
+	return !segment->shown.astray && segment->size_bytes < segment->shown.kernel_bytes &&
 	       (segment->extending || segment->resizing || fetching_from(segment, segment->size_bytes / PAGE_BYTES));
-}
-
-/* What the kernel has at most, unless a call of its own makes it larger from now on. */
-static uint64_t most_bytes(const struct segment *segment)
-{
-	const struct shown *shown = &segment->shown;
-	uint64_t most = segment->size_bytes;
-
-	if (segment->unshown)
-		return UINT64_MAX;
-	if (shown->kernel_bytes > most)
-		most = shown->kernel_bytes;
-	if (shown->astray && shown->target > most)
-		most = shown->target;
-	if (shown->astray && shown->seen_bytes > most)
-		most = shown->seen_bytes;
-	return most;
 }
 
 static void start(struct segment *segment)
 {
 	struct shown *shown = &segment->shown;
-	struct show show = {.most_bytes = most_bytes(segment),
-	                    .patient = shown->patient,
+	struct show show = {.patient = shown->patient,
 	                    .lock = segment->unshown,
 	                    .size_bytes = segment->size_bytes,
 	                    .settle_ns = shown->settle_ns};
 
 	shown->target = show.size_bytes;
-	shown->changed = false;
-	shown->cut |= show.most_bytes > show.size_bytes;
+	shown->taken_back = false;
+	shown->cut |= segment->unshown || shown->astray || shown->kernel_bytes > show.size_bytes;
 	cache_show(holder_of(segment)->cache, &segment->cached, &show);
 }
 
@@ -176,36 +206,16 @@ static void known(struct segment *segment)
 }
 
 /*
- * The show of a smaller size, this one or the one under way, waits for the lock of a page that is to be cut off, and its
- * request may wait for the change that waits for this kernel. A larger size that came meanwhile is raised beside it.
+ * The show of a smaller size that is under way waits for the lock of a page that is to be cut off, and its request may wait for
+ * the change that waits for this kernel.
  */
-static void confirm_if_blocked(struct segment *segment)
+static void unshow_if_blocked(struct segment *segment)
 {
 	const struct shown *shown = &segment->shown;
-	uint64_t low = shown->target < segment->size_bytes ? shown->target : segment->size_bytes;
-	struct show raise = {.most_bytes = segment->size_bytes, .size_bytes = segment->size_bytes};
 
-	if (!shown->confirm || !fetching_from(segment, low / PAGE_BYTES))
-		return;
-	if (!shown->astray && !shown->settle_ns && low >= shown->kernel_bytes)
-		return;
-	if (shown->cuts && segment->size_bytes <= shown->target)
-		confirm(segment);
-	else if (!segment->cached.raise_token)
-		cache_raise(holder_of(segment)->cache, &segment->cached, &raise);
-}
-
-void size_raised(void *context, struct cached *cached, uint64_t size_bytes)
-{
-	struct segment *segment = list_entry(cached, struct segment, cached);
-
-	(void)context;
-	segment->shown.seen_bytes = size_bytes;
-	segment->shown.astray = true; /* what the other show makes of it is not known */
-	segment->shown.changed = true;
-	if (size_bytes >= segment->size_bytes)
-		confirm(segment);
-	size_settle(segment);
+	if (shown->confirm && !shown->astray && shown->target < shown->kernel_bytes &&
+	    fetching_from(segment, shown->target / PAGE_BYTES))
+		size_changes(segment);
 }
 
 /* No program has it open: what the kernel has matters at the next open only. */
@@ -215,12 +225,13 @@ static void unused(struct segment *segment)
 
 	confirm(segment);
 	segment->unshown = false;
+	settings_go(segment);
 	if (changing(segment))
 		return;
 	list_for_each_safe(link, after, &segment->shown.answers)
 	{
 		struct op *op = list_entry(link, struct op, link);
-		struct msg fields = {.obj = op->msg.obj, .attr = op->msg.attr};
+		struct msg fields = answer_of(segment, op);
 
 		op_finish(holder_of(segment), op, 0, &fields);
 	}
@@ -236,7 +247,7 @@ void size_settle(struct segment *segment)
 		return;
 	}
 	if (segment->cached.show_token) {
-		confirm_if_blocked(segment);
+		unshow_if_blocked(segment);
 		return;
 	}
 	if (size_known(segment))
@@ -250,7 +261,6 @@ void size_settle(struct segment *segment)
 		return;
 	}
 	start(segment);
-	confirm_if_blocked(segment);
 }
 
 void size_seen(void *context, struct cached *cached, uint64_t size_bytes)
@@ -261,12 +271,10 @@ void size_seen(void *context, struct cached *cached, uint64_t size_bytes)
 	(void)context;
 	if (bus_broken(holder_of(segment)->bus, BREAK_SHOW_UNCHECKED)) {
 		size_bytes = shown->target;
-		shown->changed = false;
+		shown->taken_back = false;
 	}
-	/* More than it was to be raised to, and not by this node's own doing: a late show of before. */
-	shown->astray = shown->changed || size_bytes > shown->target;
-	shown->seen_bytes = size_bytes;
-	if (!shown->changed) {
+	shown->astray = shown->taken_back;
+	if (!shown->taken_back) {
 		shown->settle_ns = 0;
 		shown->sure = size_bytes == shown->target;
 		shown->patient = !shown->sure;
@@ -275,6 +283,7 @@ void size_seen(void *context, struct cached *cached, uint64_t size_bytes)
 		else
 			confirm(segment);
 	}
+	settings_go(segment);
 	size_settle(segment);
 }
 
@@ -292,38 +301,75 @@ void size_extended(struct segment *segment, uint64_t size_bytes)
 {
 	struct shown *shown = &segment->shown;
 
-	if (size_bytes <= shown->kernel_bytes)
+	if (size_bytes > shown->target)
+		size_changes(segment);
+	if (size_bytes > shown->kernel_bytes)
+		shown->kernel_bytes = size_bytes;
+	else if (shown->sure && !segment->cached.show_token)
 		return;
-	shown->kernel_bytes = size_bytes;
 	shown->sure = false;
-	shown->changed = true;
+}
+
+/* But for pages that a write(2) may have locked until its home answers, which waits for this: they go after that. */
+static void take_past(struct segment *segment, const struct msg *size, enum take_goal goal)
+{
+	struct cache *cache = holder_of(segment)->cache;
+	uint64_t first = size->low / PAGE_BYTES, kept;
+
+	while (size->flags & SIZE_SITS && (kept = writes_lock(segment, first)) != PAGE_END) {
+		if (kept > first)
+			cache_take(cache, &segment->cached, goal, first, kept - 1, size->cookie);
+		first = kept + 1;
+	}
+	cache_take(cache, &segment->cached, goal, first, PAGE_END, size->cookie);
+}
+
+/* Nobody hears of a smaller size before all nodes have dropped what it cuts off: the home knows when that is. */
+static void ask_again(struct segment *segment)
+{
+	struct msg msg = {.type = MSG_GETATTR, .obj = segment->object->obj};
+	struct list *link, *after;
+
+	list_for_each_safe(link, after, &segment->shown.answers)
+	{
+		struct op *op = list_entry(link, struct op, link);
+
+		if (op->msg.type == REQ_SETATTR)
+			continue;
+		list_remove(link);
+		attrs_call(holder_of(segment), op, &msg);
+	}
 }
 
 void size_ordered(struct segment *segment, const struct msg *msg, enum take_goal goal)
 {
 	struct list *link, *after;
 
+	if (goal == TAKE_SIZED && msg->low != NO_LOW)
+		ask_again(segment);
 	segment->size_bytes = msg->size;
 	segment->object->attr.size_bytes = msg->size; /* which may be kept when it is closed */
 	list_for_each_safe(link, after, &segment->shown.answers)
 		list_entry(link, struct op, link)->msg.attr.size_bytes = msg->size;
 	reads_past_end_fail(segment);
-	if (msg->low != NO_LOW)
-		cache_take(holder_of(segment)->cache, &segment->cached, goal, msg->low / PAGE_BYTES, PAGE_END, msg->cookie);
-	if (msg->low == NO_LOW && goal == TAKE_SIZED) {
-		segment->shown.confirm = msg->cookie;
-		segment->shown.cuts = false;
+	if (msg->low != NO_LOW) {
+		if (goal == TAKE_SIZED) {
+			segment->cut_page = msg->low / PAGE_BYTES;
+			segment->cut_cookie = msg->cookie;
+		}
+		take_past(segment, msg, goal);
+		writes_cut(segment);
 	}
+	if (msg->low == NO_LOW && goal == TAKE_SIZED)
+		segment->shown.confirm = msg->cookie;
 	size_settle(segment);
 }
 
-/* Takes end in any order; the home waits for the latest only. */
+/* The home waits for the latest only. */
 void size_dropped(struct segment *segment, uint64_t cookie)
 {
-	if (cookie > segment->shown.confirm) {
+	if (cookie > segment->shown.confirm)
 		segment->shown.confirm = cookie;
-		segment->shown.cuts = true;
-	}
 	size_settle(segment);
 }
 
@@ -332,6 +378,7 @@ void size_forget(struct segment *segment)
 	struct shown *shown = &segment->shown;
 
 	ops_fail(holder_of(segment), &shown->answers, -EIO);
+	ops_fail(holder_of(segment), &shown->setting, -EIO);
 	shown->sure = false;
 	shown->settle_ns = 0;
 	shown->confirm = 0;

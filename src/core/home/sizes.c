@@ -4,7 +4,8 @@
  * 1. The new size counts from now on. Where it is a smaller one, nothing past the lowest size on the way (`low`) is granted
  *    until all is done. A write that makes the segment longer brings its bytes in the same message, so they are there.
  * 2. Each node that has the segment open, but those whose kernel sits in the change (`changers`), gets SIZE: it drops what
- *    lies past `low`, shows its kernel the new size, and confirms with SIZED.
+ *    lies past `low`, shows its kernel the new size, and confirms with SIZED. A kernel that sits in write(2) can drop pages: where
+ *    there are any to drop, its node is told too.
  * 3. The changers are answered. A kernel that sits in truncate() sends no dirty page home until it is answered; asked any
  *    earlier it could not give up the pages past the end. After the answer it drops them, shows itself the size, and confirms.
  *    Those who asked for another size than the one in force are answered first, the smallest before the others, and have to
@@ -23,7 +24,8 @@ struct changer {
 	uint32_t req;
 	uint64_t size_bytes; /* that it asked for */
 	bool looks;          /* for the attributes */
-	bool sits;           /* its kernel sits in the call: what it has is dropped and shown after the answer only */
+	bool sits;           /* its kernel sits in the call: what it has is shown after the answer only */
+	bool drops;          /* but it can drop pages before */
 };
 
 struct resize {
@@ -46,6 +48,7 @@ bool sizes_block(const struct segment *segment, uint64_t page)
 	return segment->resize && segment->resize->low != NO_LOW && page >= segment->resize->low / PAGE_BYTES;
 }
 
+/* Nodes whose kernels sit in calls. */
 static node_set sitting(const struct segment *segment)
 {
 	node_set set = 0;
@@ -56,6 +59,22 @@ static node_set sitting(const struct segment *segment)
 		const struct changer *changer = list_entry(link, struct changer, link);
 
 		if (changer->sits)
+			set |= one(segment->object, changer->from);
+	}
+	return set;
+}
+
+/* Nodes that can do nothing before their call is answered. */
+static node_set stuck(const struct segment *segment)
+{
+	node_set set = 0;
+	struct list *link, *after;
+
+	list_for_each_safe(link, after, &segment->resize->changers)
+	{
+		const struct changer *changer = list_entry(link, struct changer, link);
+
+		if (changer->sits && !(changer->drops && segment->resize->low != NO_LOW))
 			set |= one(segment->object, changer->from);
 	}
 	return set;
@@ -109,7 +128,9 @@ static void tell(struct segment *segment, node_set nodes)
 	resize->since_ns = bus_of(segment)->now_ns;
 	list_remove(&resize->recall_link);
 	list_push_back(&segment->object->home->resize_recalls, &resize->recall_link);
-	bus_send_all(bus_of(segment), nodes, &msg);
+	bus_send_all(bus_of(segment), nodes & ~sitting(segment), &msg);
+	msg.flags |= SIZE_SITS;
+	bus_send_all(bus_of(segment), nodes & sitting(segment), &msg);
 }
 
 /* Of those whose kernel sits in the call and that asked for another size than the one in force, the smallest; else that. */
@@ -242,7 +263,7 @@ static void start(struct segment *segment, uint64_t size, uint64_t low, struct c
 	segment->size_bytes = size;
 	/* Whoever was to confirm an earlier size confirms this one instead. */
 	resize->dropping = 0;
-	tell(segment, segment->object->users & ~sitting(segment));
+	tell(segment, segment->object->users & ~stuck(segment));
 	advance(segment);
 }
 
@@ -305,17 +326,22 @@ void sizes_put(struct segment *segment, uint32_t from, const struct msg *msg)
 	const struct resize *resize = segment->resize;
 	uint64_t old = segment->size_bytes;
 	bool before = resize && resize->low != NO_LOW && resize->telling & one(segment->object, from);
+	struct changer *changer;
 
 	if (segment->object->owner && msg->size > old) {
 		bus_answer(bus_of(segment), from, msg->req, -EPERM, NULL);
 		return;
 	}
-	if (before || (!resize && msg->size <= old))
+	if (before || (!resize && msg->size <= old)) {
 		unchanged(segment, from, msg->req);
-	else if (msg->size <= old) /* that size is not shown everywhere yet */
-		list_push_back(&segment->resize->changers, &changer_new(from, msg->req, msg->size, true)->link);
+		return;
+	}
+	changer = changer_new(from, msg->req, msg->size, true);
+	changer->drops = true;
+	if (msg->size <= old) /* that size is not shown everywhere yet */
+		list_push_back(&segment->resize->changers, &changer->link);
 	else
-		start(segment, msg->size, NO_LOW, changer_new(from, msg->req, msg->size, true));
+		start(segment, msg->size, NO_LOW, changer);
 }
 
 void sizes_early(struct segment *segment, uint64_t size_bytes)

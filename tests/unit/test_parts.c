@@ -1,0 +1,179 @@
+#include <errno.h>
+#include <stdlib.h>
+
+#include "steps.h"
+
+#define PAGES 3
+#define BYTES (PAGES * PAGE_BYTES)
+
+static char text[BYTES];
+
+/* A write of PAGES pages from the start, by node 1. */
+static uint64_t begin(struct cluster *cluster, uint64_t obj, uint32_t flags)
+{
+	struct msg write = {.type = REQ_WRITE, .obj = obj, .flags = flags};
+
+	memset(text, 'n', sizeof(text));
+	return cluster_request(cluster, 1, &write, text, sizeof(text));
+}
+
+/* Of PAGES pages, open on two nodes; node 0 is home. */
+static struct cluster *open_on_both(uint64_t store_pages, uint64_t size_bytes, uint64_t *obj)
+{
+	struct cluster *cluster = cluster_new(2, store_pages);
+
+	*obj = make(cluster, 0, "a");
+	ck_assert_int_eq(resize(cluster, 0, *obj, size_bytes), 0);
+	for (unsigned node = 0; node < 2; node++)
+		ck_assert_int_eq(simple(cluster, node, REQ_OPEN, *obj, PAGE_EXCLUSIVE), 0);
+	return cluster;
+}
+
+/* Goal: all pages are asked for at once, and each is put when it comes, whatever becomes of the others. */
+START_TEST(each_as_it_comes)
+{
+	uint64_t obj, writing;
+	struct cluster *cluster = open_on_both(1000, BYTES, &obj);
+
+	ck_assert_int_eq(write_byte(cluster, 0, obj, 1, 0, 'o'), 0);
+	cluster_hold_kernel(cluster, 0);
+	writing = begin(cluster, obj, 0);
+	cluster_settle(cluster);
+	ck_assert(!cluster_answer(cluster, writing)->done);
+	ck_assert_uint_eq(cluster_count(cluster, 0, MSG_GET), PAGES);
+	ck_assert_uint_eq(cluster_count(cluster, 0, MSG_PUT), PAGES - 1);
+	cluster_release_kernel(cluster, 0);
+	ck_assert_int_eq(cluster_answer(cluster, writing)->error, 0);
+	for (uint64_t page = 0; page < PAGES; page++)
+		ck_assert_int_eq(read_page(cluster, 0, obj, page)->bytes[0], 'n');
+	cluster_check(cluster);
+	cluster_free(cluster);
+}
+END_TEST
+
+/* Goal: where the first page has to wait, nobody sees the size that the last one makes; then all comes in order. */
+START_TEST(longer_in_order)
+{
+	uint64_t obj, writing;
+	struct cluster *cluster = open_on_both(1000, 100, &obj);
+
+	ck_assert_int_eq(write_byte(cluster, 0, obj, 0, 0, 'o'), 0);
+	cluster_hold_kernel(cluster, 0);
+	writing = begin(cluster, obj, 0);
+	cluster_settle(cluster);
+	ck_assert(!cluster_answer(cluster, writing)->done);
+	ck_assert_uint_eq(open_size(cluster, 0, obj), 100);
+	cluster_release_kernel(cluster, 0);
+	ck_assert_int_eq(cluster_answer(cluster, writing)->error, 0);
+	for (unsigned node = 0; node < 2; node++) {
+		ck_assert_uint_eq(cluster_kernel_size(cluster, node, obj), BYTES);
+		for (uint64_t page = 0; page < PAGES; page++)
+			ck_assert_int_eq(read_page(cluster, node, obj, page)->bytes[PAGE_BYTES - 1], 'n');
+	}
+	cluster_check(cluster);
+	cluster_free(cluster);
+}
+END_TEST
+
+/* Goal: without memory for all of it, what comes before the page that failed is written, and said. */
+START_TEST(short_where_full)
+{
+	uint64_t obj, writing;
+	struct cluster *cluster = open_on_both(3, 100, &obj); /* one page is for the books */
+
+	writing = begin(cluster, obj, 0);
+	cluster_settle(cluster);
+	ck_assert_int_eq(cluster_answer(cluster, writing)->error, 0);
+	ck_assert_uint_eq(cluster_answer(cluster, writing)->count, 2 * PAGE_BYTES);
+	for (unsigned node = 0; node < 2; node++)
+		ck_assert_uint_eq(stat_object(cluster, node, obj, SEG_MEMORY).size_bytes, 2 * PAGE_BYTES);
+	cluster_check(cluster);
+	cluster_free(cluster);
+}
+END_TEST
+
+/* Goal: what is written back together with a page that is on its way here does not wait for that one. */
+START_TEST(written_back)
+{
+	uint64_t obj, writing, back;
+	struct cluster *cluster = open_on_both(1000, BYTES, &obj);
+
+	ck_assert_int_eq(write_byte(cluster, 1, obj, 0, 0, 'o'), 0);
+	ck_assert_int_eq(write_byte(cluster, 1, obj, 2, 0, 'o'), 0);
+	ck_assert_int_eq(write_byte(cluster, 0, obj, 1, 0, 'o'), 0);
+	cluster_hold_kernel(cluster, 0);
+	writing = begin(cluster, obj, 0);
+	back = begin(cluster, obj, WRITE_BACK);
+	cluster_settle(cluster);
+	ck_assert(!cluster_answer(cluster, writing)->done);
+	ck_assert(cluster_answer(cluster, back)->done);
+	ck_assert_int_eq(cluster_answer(cluster, back)->error, 0);
+	cluster_release_kernel(cluster, 0);
+	ck_assert_int_eq(cluster_answer(cluster, writing)->error, 0);
+	ck_assert_int_eq(read_page(cluster, 0, obj, 1)->bytes[0], 'n');
+	ck_assert_uint_eq(core_requests_open(cluster_core(cluster, 1)), 0);
+	cluster_check(cluster);
+	cluster_free(cluster);
+}
+END_TEST
+
+/* Goal: a program that waits for one of the pages can be killed, and leaves nothing behind. */
+START_TEST(killed)
+{
+	uint64_t obj, writing;
+	struct cluster *cluster = open_on_both(1000, 100, &obj);
+
+	ck_assert_int_eq(write_byte(cluster, 0, obj, 0, 0, 'o'), 0);
+	cluster_hold_kernel(cluster, 0);
+	writing = begin(cluster, obj, 0);
+	cluster_settle(cluster);
+	cluster_interrupt(cluster, 1, writing);
+	ck_assert_int_eq(cluster_answer(cluster, writing)->error, -EINTR);
+	cluster_release_kernel(cluster, 0);
+	ck_assert_uint_eq(open_size(cluster, 0, obj), 100);
+	ck_assert_int_eq(read_page(cluster, 1, obj, 0)->bytes[0], 'o');
+	ck_assert_uint_eq(core_requests_open(cluster_core(cluster, 1)), 0);
+	cluster_check(cluster);
+	cluster_free(cluster);
+}
+END_TEST
+
+/* Goal: the home dies in the middle: an error, at once. */
+START_TEST(home_dies)
+{
+	uint64_t obj, writing;
+	struct cluster *cluster = open_on_both(1000, 100, &obj);
+
+	ck_assert_int_eq(write_byte(cluster, 0, obj, 0, 0, 'o'), 0);
+	cluster_hold_kernel(cluster, 0);
+	writing = begin(cluster, obj, 0);
+	cluster_settle(cluster);
+	cluster_kill(cluster, 0);
+	cluster_settle(cluster);
+	ck_assert(cluster_answer(cluster, writing)->done);
+	ck_assert_int_eq(cluster_answer(cluster, writing)->error, -EIO);
+	ck_assert_uint_eq(core_requests_open(cluster_core(cluster, 1)), 0);
+	cluster_free(cluster);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("parts");
+	TCase *test = tcase_create("writes of several pages");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_test(test, each_as_it_comes);
+	tcase_add_test(test, longer_in_order);
+	tcase_add_test(test, short_where_full);
+	tcase_add_test(test, written_back);
+	tcase_add_test(test, killed);
+	tcase_add_test(test, home_dies);
+	suite_add_tcase(suite, test);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
