@@ -196,6 +196,21 @@ void fetch_tidy(struct segment *segment, uint64_t page)
 	size_settle(segment);
 }
 
+void fetch_keep(struct fetch *fetch, struct op *op)
+{
+	fetch->keepers += !op->counted;
+	op->counted = true;
+}
+
+void fetch_let_go(struct segment *segment, struct op *op)
+{
+	struct fetch *fetch = op->counted ? fetch_find(segment, op->msg.page) : NULL;
+
+	op->counted = false;
+	if (fetch)
+		fetch->keepers--;
+}
+
 void request_read(struct holder *holder, struct op *op)
 {
 	struct object *object = object_find(holder, op->msg.obj);

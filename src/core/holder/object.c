@@ -58,6 +58,13 @@ static void unused(struct object *object)
 		object_close(oldest);
 }
 
+struct segment *op_segment(const struct holder *holder, const struct op *op)
+{
+	struct object *object = object_find(holder, op->msg.obj);
+
+	return object ? &object->memory : NULL;
+}
+
 struct object *object_make(struct holder *holder, uint64_t obj)
 {
 	struct object *object = object_find(holder, obj);

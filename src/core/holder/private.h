@@ -6,6 +6,7 @@
  *   object.c   objects known here: open, release, kept open, lost
  *   fetch.c    pages on their way here, reads
  *   write.c    writes
+ *   parts.c    writes of several pages
  *   recall.c   pages on their way back, dwell
  *   size.c     what the kernel believes about a segment's size
  *   attrs.c    attributes that are kept, and requests about them
@@ -196,6 +197,11 @@ static inline void send_home(const struct object *object, const struct msg *msg)
 	bus_send(object->holder->bus, home_of(object), msg);
 }
 
+static inline struct bus *bus_of(const struct segment *segment)
+{
+	return segment->object->holder->bus;
+}
+
 /* ops.c */
 /* NULL if there are too many; a program's request is answered then. */
 struct op *op_new(struct holder *holder, uint64_t token, const struct msg *msg);
@@ -214,6 +220,8 @@ void ops_free(struct holder *holder);
 /* object.c */
 struct object *object_find(const struct holder *holder, uint64_t obj);
 struct object *object_make(struct holder *holder, uint64_t obj);
+/* The segment that the request is about; NULL if nothing is known of it any more. */
+struct segment *op_segment(const struct holder *holder, const struct op *op);
 void request_open(struct holder *holder, struct op *op); /* also SETATTR, which goes out when it is open */
 void request_release(struct holder *holder, struct op *op);
 void open_replied(struct object *object, struct op *op, const struct msg *reply); /* to OPEN_ASKED */
@@ -234,6 +242,9 @@ void objects_free(struct holder *holder);
 /* fetch.c */
 struct fetch *fetch_find(const struct segment *segment, uint64_t page);
 void fetch_page(struct segment *segment, uint64_t page, struct op *op);
+/* While the op has not let go of it, it stays, and takes leave its page out. */
+void fetch_keep(struct fetch *fetch, struct op *op);
+void fetch_let_go(struct segment *segment, struct op *op);
 /* Asks again, or goes, if nothing keeps it as it is. */
 void fetch_tidy(struct segment *segment, uint64_t page);
 void fetches_fail(struct segment *segment, int error);
@@ -248,23 +259,76 @@ bool fetching_from(const struct segment *segment, uint64_t page);
 uint64_t first_locked(void *context, const struct cached *cached, uint64_t page); /* for the cache */
 
 /* write.c */
+static inline uint64_t write_start(const struct op *op)
+{
+	return op->msg.page * PAGE_BYTES + op->msg.offset;
+}
+
+static inline uint64_t write_end(const struct op *op)
+{
+	return write_start(op) + op->msg.payload.length_bytes;
+}
+
+static inline uint64_t last_page(const struct op *op)
+{
+	return (write_end(op) - 1) / PAGE_BYTES;
+}
+
+/* The last page, while it is under way. */
+static inline bool may_lock(const struct op *op)
+{
+	return write_end(op) % PAGE_BYTES || op->msg.payload.length_bytes < PAGE_BYTES;
+}
+
+static inline bool by_program(const struct op *op)
+{
+	return op->msg.type == REQ_WRITE && !(op->msg.flags & WRITE_BACK);
+}
+
+static inline struct op *request_of(struct op *op)
+{
+	return op->whole ? op->whole : op;
+}
+
+static inline uint64_t bit_of(const struct op *part)
+{
+	return UINT64_C(1) << (part->msg.page - part->whole->msg.page);
+}
+
 void request_write(struct holder *holder, struct op *op);
 void write_granted(struct segment *segment, struct op *op);
 void write_killed(struct holder *holder, struct op *op);
-/* A part of a write of several pages has ended. */
-void write_part_ended(struct holder *holder, struct op *part, int error);
-/* Goes on with such writes; the last thing in a step. */
-void writes_go_on(struct holder *holder);
-void writes_keep(struct segment *segment, struct fetch *fetch);
-void writes_fail(struct segment *segment, int error);
-uint64_t writes_lock(const struct segment *segment, uint64_t page);
-/* Pages are being dropped: a write that would keep them from it ends, as if it had come before the cut. */
-void writes_cut(struct segment *segment);
+/* Of a write that its program may have given up, the home's answer. */
 void write_grown(struct holder *holder, struct op *op, const struct msg *reply);
 /* A request ends: it extends the segment and keeps its page's fetch no more. */
 void write_ends(struct segment *segment, struct op *op);
+/* Its kernel's write(2) ends: it has raised its size to `end_bytes` at least. */
+void written(struct segment *segment, struct op *request, uint64_t end_bytes);
+/* Now and then a program's write waits until its home has taken what was put; whether this one does. */
+bool call_sync(struct segment *segment, struct op *request);
+/* One page, or a part. */
+void write_one(struct segment *segment, struct op *op);
+void write_page(struct segment *segment, struct op *op);
+/* The first page from `page` on that a write which waits for its home to grow may have locked, and no fetch shows it. */
+uint64_t writes_lock(const struct segment *segment, uint64_t page);
 void request_sync(struct holder *holder, struct op *op);
 void synced(struct holder *holder, struct op *op, const struct msg *reply);
+
+/* parts.c */
+void write_several(struct segment *segment, struct op *whole);
+/* The bytes of a part are on their way home: those behind it may go on. */
+void part_put(struct segment *segment, struct op *op);
+/* Of what is written back, a page that is on its way here: the others do not wait for it. */
+void part_leaves(struct holder *holder, struct op *op);
+/* A part has ended. */
+void write_part_ended(struct holder *holder, struct op *part, int error);
+/* Goes on with such writes; the last thing in a step. */
+void writes_go_on(struct holder *holder);
+/* The kernel may have had their bytes in a page that was dropped since: what comes for it must not get older ones. */
+void writes_keep(struct segment *segment, struct fetch *fetch);
+void writes_fail(struct segment *segment, int error);
+/* Pages are being dropped: a write that would keep them from it ends, as if it had come before the cut. */
+void writes_cut(struct segment *segment);
 
 /* recall.c */
 void recall(struct segment *segment, const struct msg *msg);

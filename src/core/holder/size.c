@@ -62,7 +62,7 @@ static void confirm(struct segment *segment)
 
 void size_changes(struct segment *segment)
 {
-	if (!segment->cached.show_token || bus_broken(holder_of(segment)->bus, BREAK_SHOW_KEPT))
+	if (!segment->cached.show_token || bus_broken(bus_of(segment), BREAK_SHOW_KEPT))
 		return;
 	segment->shown.taken_back = true;
 	cache_unshow(holder_of(segment)->cache, &segment->cached);
@@ -83,7 +83,7 @@ static void unsettled(struct segment *segment, uint64_t size_bytes, uint64_t cti
 	struct shown *shown = &segment->shown;
 
 	shown->kernel_bytes = size_bytes;
-	if (bus_broken(holder_of(segment)->bus, BREAK_SETATTR_UNSETTLED))
+	if (bus_broken(bus_of(segment), BREAK_SETATTR_UNSETTLED))
 		return;
 	shown->sure = false;
 	shown->settle_ns = ctime_ns;
@@ -149,7 +149,7 @@ static void answer_set(struct segment *segment, struct op *op, const struct msg 
 
 void size_answer_set(struct segment *segment, struct op *op, const struct msg *fields)
 {
-	if (!segment->cached.show_token || bus_broken(holder_of(segment)->bus, BREAK_SETATTR_UNSETTLED | BREAK_SHOW_KEPT)) {
+	if (!segment->cached.show_token || bus_broken(bus_of(segment), BREAK_SETATTR_UNSETTLED | BREAK_SHOW_KEPT)) {
 		answer_set(segment, op, fields);
 		return;
 	}
@@ -269,7 +269,7 @@ void size_seen(void *context, struct cached *cached, uint64_t size_bytes)
 	struct shown *shown = &segment->shown;
 
 	(void)context;
-	if (bus_broken(holder_of(segment)->bus, BREAK_SHOW_UNCHECKED)) {
+	if (bus_broken(bus_of(segment), BREAK_SHOW_UNCHECKED)) {
 		size_bytes = shown->target;
 		shown->taken_back = false;
 	}

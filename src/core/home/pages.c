@@ -10,11 +10,6 @@
  */
 #include "private.h"
 
-static struct bus *bus_of(const struct segment *segment)
-{
-	return segment->object->home->bus;
-}
-
 static node_set seat(const struct segment *segment, uint32_t number)
 {
 	return one(segment->object, number);

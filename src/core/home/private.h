@@ -129,6 +129,11 @@ static inline node_set one(const struct object *object, uint32_t number)
 	return nodes_one(&object->home->bus->nodes, number);
 }
 
+static inline struct bus *bus_of(const struct segment *segment)
+{
+	return segment->object->home->bus;
+}
+
 /* home.c */
 /* From now on no node keeps it open without a program. */
 void home_reap(const struct object *object);

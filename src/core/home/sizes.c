@@ -38,11 +38,6 @@ struct resize {
 	uint64_t since_ns;
 };
 
-static struct bus *bus_of(const struct segment *segment)
-{
-	return segment->object->home->bus;
-}
-
 bool sizes_block(const struct segment *segment, uint64_t page)
 {
 	return segment->resize && segment->resize->low != NO_LOW && page >= segment->resize->low / PAGE_BYTES;

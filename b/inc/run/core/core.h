@@ -1,0 +1,1 @@
+/tmp/wt/src/core/core.h

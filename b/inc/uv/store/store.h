@@ -1,0 +1,1 @@
+/tmp/wt/src/store/store.h
