@@ -151,8 +151,7 @@ void ops_close_all(struct daemon *daemon)
 static void init(void *userdata, struct fuse_conn_info *conn)
 {
 	(void)userdata;
-	/* One page for now: between the copies of several and the request, a page can be taken and read again with old bytes. */
-	conn->max_write = PAGE_BYTES;
+	conn->max_write = MSG_PAYLOAD_BYTES;
 	/* Each FUSE_READ is for one page: its lock is never held while another one waits. */
 	conn->max_readahead = 0;
 	/* Write-backs and releases travel in the background; one must not wait for others that wait for a grant. */

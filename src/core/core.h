@@ -105,7 +105,8 @@ enum {
 	BREAK_ATTR_KEPT = 1 << 9,      /* do not recall attributes that nodes keep */
 	BREAK_NAME_KEPT = 1 << 10,     /* do not recall names that nodes keep */
 	BREAK_SHOW_KEPT = 1 << 11,     /* do not take a show back when something else changes the size */
-	BREAK_PARTS_WAIT = 1 << 12     /* a write of several pages waits though the pages that it keeps locked are to go */
+	BREAK_PARTS_WAIT = 1 << 12,    /* a write of several pages waits though the pages that it keeps locked are to go */
+	BREAK_REREAD_KEPT = 1 << 13    /* put a write although its kernel may have read the page again since it copied it there */
 };
 
 struct core_config {

@@ -356,6 +356,8 @@ static int write_pieces(struct inode *inode, uint64_t from, uint64_t end, struct
 		next = next < end ? next : end;
 		more = piece_add(inode, &pieces, at, next - at);
 		at = next;
+		if (random_permille(inode_sched(inode), 300)) /* the next page of the buffer is read, or the thread has to wait */
+			pagecache_pause(inode);
 	}
 	request->data_bytes = pieces.bytes;
 	for (unsigned i = 0; i < pieces.count; i++)

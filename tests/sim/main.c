@@ -233,7 +233,7 @@ static unsigned breakage(const char *name)
 	static const char *const names[] = {"early-grant",  "no-open-flush",     "recall-waits",   "no-coherence",
 	                                    "open-unshown", "size-early",        "grower-untold",  "show-unchecked",
 	                                    "setattr-unsettled", "attr-kept",    "name-kept",
-	                                    "show-kept",         "parts-wait"};
+	                                    "show-kept",         "parts-wait",   "reread-kept"};
 
 	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (!strcmp(names[i], name))

@@ -204,6 +204,8 @@ static void operate_write(struct thread *thread, struct file *file)
 		first = 0;
 		count = PAGE_WORDS;
 	}
+	if (inode->object != sim_of(thread)->fixed[0] && chance(thread, 400)) /* whose words are for anybody */
+		count += PAGE_WORDS * (1 + (unsigned)below(thread, 2));
 	from = page * (uint64_t)PAGE_BYTES + first * BLOCK_BYTES;
 	/* Past the end it makes the file larger: see operate_grow(). */
 	if (from + count * BLOCK_BYTES > inode->size_bytes)

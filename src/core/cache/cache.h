@@ -24,6 +24,7 @@ struct cache;
 enum take_goal {
 	TAKE_RECALL,
 	TAKE_UPGRADE,
+	TAKE_STALE,   /* the kernel may have read the page again before the write that it had copied there was put */
 	TAKE_SIZED,   /* another node changed the size */
 	TAKE_RESIZED, /* this node did, and its program has been answered */
 	TAKE_ALL

@@ -326,6 +326,7 @@ static void granted_page(struct segment *segment, struct fetch *fetch, const str
 		fetch_tidy(segment, page);
 		return;
 	}
+	held->reread = !list_empty(&fetch->ops);
 	list_for_each_safe(link, after, &fetch->ops)
 		read_answer(holder, list_entry(link, struct op, link), grant);
 	if (fetch->recalled)

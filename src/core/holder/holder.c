@@ -259,6 +259,9 @@ static void taken(void *context, struct cached *cached, enum take_goal goal, uin
 	case TAKE_UPGRADE:
 		upgraded(segment);
 		break;
+	case TAKE_STALE:
+		writes_unstale(segment);
+		break;
 	case TAKE_ALL:
 		object_taken_all(segment->object);
 		break;
@@ -317,13 +320,16 @@ static void ops_tick(struct holder *holder)
 void holder_tick(struct holder *holder)
 {
 	dwells_tick(holder);
+	writes_tick(holder);
 	objects_tick(holder);
 	ops_tick(holder);
 }
 
 uint64_t holder_deadline_ns(const struct holder *holder)
 {
-	return dwells_deadline_ns(holder);
+	uint64_t dwells = dwells_deadline_ns(holder), writes = writes_deadline_ns(holder);
+
+	return dwells < writes ? dwells : writes;
 }
 
 /* --- what others may know ---------------------------------------------------------------------------------------------- */
@@ -375,6 +381,7 @@ struct holder *holder_new(struct bus *bus)
 	list_init(&holder->unused);
 	list_init(&holder->dwells);
 	list_init(&holder->writes);
+	list_init(&holder->stale);
 	holder->cache = cache_new(bus, &events);
 	holder->names = held_names_new(holder);
 	if (!holder->cache || !holder->names) {

@@ -12,6 +12,18 @@
  */
 #include "private.h"
 
+bool part_waits(struct segment *segment, struct op *op)
+{
+	struct fetch *fetch = fetch_find(segment, op->msg.page);
+
+	if (!op->whole || op->whole->parts.under_way == bit_of(op) || write_end(op) != write_end(op->whole) ||
+	    !may_lock(op->whole) || !fetch)
+		return false;
+	fetch_keep(fetch, op);
+	op->whole->parts.last = op;
+	return true;
+}
+
 /* Of a part: those behind it may go on. */
 void part_put(struct segment *segment, struct op *op)
 {
@@ -52,6 +64,8 @@ void write_part_ended(struct holder *holder, struct op *part, int error)
 {
 	struct op *whole = part->whole;
 
+	if (whole->parts.last == part)
+		whole->parts.last = NULL;
 	part_over(holder, whole, bit_of(part), (uint32_t)(write_start(part) - write_start(whole)), error);
 	part->whole = NULL;
 }
@@ -144,6 +158,14 @@ static void next_part(struct segment *segment, struct op *whole)
 	}
 }
 
+static void last_part(struct segment *segment, struct op *op)
+{
+	uint64_t page = op->msg.page;
+
+	write_done(segment, op, 0);
+	fetch_tidy(segment, page);
+}
+
 void writes_go_on(struct holder *holder)
 {
 	while (!list_empty(&holder->writes)) {
@@ -153,6 +175,8 @@ void writes_go_on(struct holder *holder)
 		list_remove(&whole->link);
 		if (!whole->parts.under_way)
 			whole_finish(holder, whole);
+		else if (segment && whole->parts.last && whole->parts.under_way == bit_of(whole->parts.last))
+			last_part(segment, whole->parts.last);
 		else if (segment)
 			next_part(segment, whole);
 	}
@@ -172,17 +196,25 @@ void writes_keep(struct segment *segment, struct fetch *fetch)
 	}
 }
 
-void writes_fail(struct segment *segment, int error)
+static void fail_all(struct segment *segment, struct list *ops, int error)
 {
 	struct list *link, *after;
 
-	list_for_each_safe(link, after, &segment->later)
+	list_for_each_safe(link, after, ops)
 	{
 		struct op *op = list_entry(link, struct op, link);
 
+		if (op_segment(segment->object->holder, op) != segment)
+			continue;
 		write_ends(segment, op);
 		op_finish(segment->object->holder, op, error, NULL);
 	}
+}
+
+void writes_fail(struct segment *segment, int error)
+{
+	fail_all(segment, &segment->later, error);
+	fail_all(segment, &segment->object->holder->stale, error);
 }
 
 /* Whether dropping pages may have to wait for the lock of its last page, which nothing shows to be locked. */
@@ -194,8 +226,8 @@ static bool keeps_last(const struct segment *segment, const struct op *whole)
 }
 
 /*
- * A part that is not put counts as put before the cut; but for the page that keeps its first bytes, which nobody gets now. A
- * whole page is in the kernel's cache.
+ * A part that is not put counts as put before the cut; but for what is not cut off, which cannot wait, because a node that
+ * truncates gives nothing up before (K25). A whole page is in the kernel's cache.
  */
 static bool part_cut(struct segment *segment, struct list *ops)
 {
@@ -207,7 +239,7 @@ static bool part_cut(struct segment *segment, struct list *ops)
 		struct op *op = list_entry(link, struct op, link);
 		uint64_t page = op->msg.page;
 
-		if (!op->whole || !by_program(op) || page < segment->cut_page || !keeps_last(segment, op->whole))
+		if (!op->whole || !by_program(op) || !keeps_last(segment, op->whole))
 			continue;
 		write_ends(segment, op);
 		op_finish(holder, op, write_start(op) < segment->size_bytes ? -EIO : 0, NULL);

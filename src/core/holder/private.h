@@ -39,6 +39,7 @@ struct kept {
 struct parts {
 	uint64_t under_way;
 	uint64_t unput;      /* their bytes are not on their way home */
+	struct op *last;     /* is done, and has to wait for the others */
 	uint32_t done_bytes; /* before the first that failed */
 	int error;           /* of that one */
 };
@@ -68,6 +69,8 @@ struct held {
 	uint8_t mode;
 	uint8_t quick; /* recalls in a row that came soon after the grant; see dwell_until() */
 	bool recalled; /* RECALLED is to be sent when it is gone */
+	bool reread;   /* it was read again after it had gone */
+	uint32_t gone; /* segment.written when it went the last time */
 	bool blank;    /* nothing was written yet: the first PUT takes memory at the home */
 };
 
@@ -116,7 +119,8 @@ struct segment {
 	struct fetch *fetches;
 	struct list growing; /* writes whose bytes are at home and whose size is not shown everywhere yet */
 	struct list later;   /* parts of writes, until what comes before them is put */
-	uint64_t cut_page, cut_cookie; /* of the last SIZE that made pages drop */
+	uint32_t written;    /* writes by programs that have ended, counted from 1 */
+	uint64_t cut_cookie; /* of the last SIZE that made pages drop */
 	unsigned extending;  /* writes under way past what the kernel had, those among them */
 	unsigned resizing;   /* changes of its size by SETATTR that the home has not answered */
 	struct shown shown;
@@ -177,6 +181,7 @@ struct holder {
 	uint64_t next_end;
 	struct list dwells;
 	struct list writes; /* of several pages, that have to be looked at before the step ends */
+	struct list stale;  /* writes that wait until their page is dropped from the kernel's cache, the oldest first */
 	struct names *names;
 	bool said_late;
 };
@@ -304,8 +309,14 @@ void write_grown(struct holder *holder, struct op *op, const struct msg *reply);
 void write_ends(struct segment *segment, struct op *op);
 /* Its kernel's write(2) ends: it has raised its size to `end_bytes` at least. */
 void written(struct segment *segment, struct op *request, uint64_t end_bytes);
+/* A TAKE_STALE is done. */
+void writes_unstale(struct segment *segment);
+void writes_tick(struct holder *holder);
+uint64_t writes_deadline_ns(const struct holder *holder);
 /* Now and then a program's write waits until its home has taken what was put; whether this one does. */
 bool call_sync(struct segment *segment, struct op *request);
+/* Its bytes are at home, or never will be. */
+void write_done(struct segment *segment, struct op *op, int error);
 /* One page, or a part. */
 void write_one(struct segment *segment, struct op *op);
 void write_page(struct segment *segment, struct op *op);
@@ -316,6 +327,8 @@ void synced(struct holder *holder, struct op *op, const struct msg *reply);
 
 /* parts.c */
 void write_several(struct segment *segment, struct op *whole);
+/* A part is done; whether it has to wait for the others, because its kernel keeps its page locked as long. */
+bool part_waits(struct segment *segment, struct op *op);
 /* The bytes of a part are on their way home: those behind it may go on. */
 void part_put(struct segment *segment, struct op *op);
 /* Of what is written back, a page that is on its way here: the others do not wait for it. */

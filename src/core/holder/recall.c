@@ -45,6 +45,8 @@ void page_gone(struct segment *segment, uint64_t page, struct held *held)
 {
 	segment->held_pages -= held->mode != PAGE_INVALID;
 	held->mode = PAGE_INVALID;
+	held->reread = false;
+	held->gone = segment->written;
 	if (!held->recalled)
 		return;
 	held->recalled = false;

@@ -353,10 +353,8 @@ void size_ordered(struct segment *segment, const struct msg *msg, enum take_goal
 		list_entry(link, struct op, link)->msg.attr.size_bytes = msg->size;
 	reads_past_end_fail(segment);
 	if (msg->low != NO_LOW) {
-		if (goal == TAKE_SIZED) {
-			segment->cut_page = msg->low / PAGE_BYTES;
+		if (goal == TAKE_SIZED)
 			segment->cut_cookie = msg->cookie;
-		}
 		take_past(segment, msg, goal);
 		writes_cut(segment);
 	}

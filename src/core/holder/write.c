@@ -52,6 +52,7 @@ void written(struct segment *segment, struct op *request, uint64_t end_bytes)
 	if (request->token && end_bytes > write_start(request)) /* else its kernel knows nothing of it */
 		size_extended(segment, end_bytes);
 	segment->shown.cut &= segment->cached.show_token != 0;
+	segment->written++;
 	write_ends(segment, request);
 }
 
@@ -72,12 +73,14 @@ bool call_sync(struct segment *segment, struct op *request)
  * Its program goes on. What the kernel believes of the size may follow a moment later. Where the kernel has cut the page off
  * between copying the bytes and sending them, they are at the home and not in its cache: it has to read the page again.
  */
-static void write_done(struct segment *segment, struct op *op, int error)
+void write_done(struct segment *segment, struct op *op, int error)
 {
 	struct holder *holder = segment->object->holder;
 	uint64_t page = op->msg.page;
 	bool again = by_program(op) && segment->shown.cut && !fetch_find(segment, page);
 
+	if (!error && part_waits(segment, op))
+		return;
 	if (!op->whole)
 		written(segment, op, error ? 0 : write_end(op));
 	write_ends(segment, op);
@@ -234,6 +237,73 @@ static void write_held(struct segment *segment, struct op *op)
 		cache_again(segment->object->holder->cache, cached, page);
 }
 
+/*
+ * The kernel copies a write(2) into its pages before it asks. If a page has gone since the last write(2) and was read again, the
+ * copy may have been made before: then the kernel has old bytes. It has to drop them, and what was stored on top of them goes home
+ * first. Or it has evicted the page since without a word, and the write keeps the page locked: then that does not come to an end.
+ */
+static void drop_stale(struct segment *segment, struct op *op)
+{
+	struct holder *holder = segment->object->holder;
+	uint64_t page = op->msg.page;
+
+	op_keep_payload(op);
+	op->since_ns = holder->bus->now_ns;
+	list_remove(&op->link);
+	list_push_back(&holder->stale, &op->link);
+	cache_take(holder->cache, &segment->cached, TAKE_STALE, page, page, 0);
+}
+
+void writes_unstale(struct segment *segment)
+{
+	struct holder *holder = segment->object->holder;
+	struct list *link, *after;
+
+	list_for_each_safe(link, after, &holder->stale)
+	{
+		struct op *op = list_entry(link, struct op, link);
+
+		if (op_segment(holder, op) != segment || cache_covers_for(&segment->cached, op->msg.page, TAKE_STALE))
+			continue;
+		list_remove(link);
+		write_page(segment, op);
+	}
+	writes_cut(segment);
+}
+
+/* The first whose page may be locked by itself. */
+static struct op *first_stale(const struct holder *holder)
+{
+	struct list *link, *after;
+
+	list_for_each_safe(link, after, &holder->stale)
+	{
+		struct op *op = list_entry(link, struct op, link);
+
+		if (may_lock(request_of(op)) && op->msg.page == last_page(request_of(op)))
+			return op;
+	}
+	return NULL;
+}
+
+uint64_t writes_deadline_ns(const struct holder *holder)
+{
+	const struct op *op = first_stale(holder);
+
+	return op ? op->since_ns + STALE_NS : UINT64_MAX;
+}
+
+void writes_tick(struct holder *holder)
+{
+	while (writes_deadline_ns(holder) <= holder->bus->now_ns) {
+		const struct op *op = first_stale(holder);
+		struct segment *segment = op_segment(holder, op);
+
+		cache_split(holder->cache, &segment->cached, op->msg.page);
+		writes_unstale(segment);
+	}
+}
+
 void write_page(struct segment *segment, struct op *op)
 {
 	struct cached *cached = &segment->cached;
@@ -242,7 +312,10 @@ void write_page(struct segment *segment, struct op *op)
 	bool exclusive = held && held->mode == PAGE_EXCLUSIVE;
 	bool cut = by_program(op) && cache_covers_for(cached, page, TAKE_RESIZED);
 
-	if (exclusive && !cut) {
+	if (exclusive && !cut && by_program(op) && held->reread && held->gone == segment->written &&
+	    !bus_broken(bus_of(segment), BREAK_REREAD_KEPT)) {
+		drop_stale(segment, op);
+	} else if (exclusive && !cut) {
 		write_held(segment, op);
 	} else if (!exclusive && op->msg.flags & WRITE_BACK && !fetch_find(segment, page)) {
 		write_violation(segment, op);
