@@ -1,10 +1,10 @@
 /*
- * parts.c: writes of several pages: a request with a part for each page, which go their own ways at once, but for one bound: what
- * makes the segment longer is put in ascending order, so that nobody sees a size whose bytes are not there.
+ * parts.c: writes of several pages: a request with a part for each page. All pages are fetched at once. Those of a write(2) are
+ * put in ascending order, so that nobody sees a size whose bytes are not there, and nothing changes behind a page that fails.
  *
  *   fetched --granted--> put --> done            under_way: all before done
  *      |                  ^                      unput: all before put
- *      +--makes it longer, and what comes before is not put--> later
+ *      +--what comes before is not put--> later
  *
  * Of the last page, if it is a part of one that was not cached, the kernel keeps the lock until all is answered (K18). Nodes
  * cannot wait for each other by that, since each waits for pages below the one that it keeps; but a truncate can, see

@@ -190,12 +190,12 @@ static bool grows(const struct segment *segment, struct op *op)
 }
 
 /*
- * Its page is held exclusive. What makes the segment longer waits until the parts before it are put, and fails if one of them
+ * Its page is held exclusive. Of a write(2) of several pages a part waits until those before it are put, and fails if one of them
  * has.
  */
 static void write_exclusive(struct segment *segment, struct op *op, bool longer)
 {
-	const struct op *whole = longer ? op->whole : NULL;
+	const struct op *whole = by_program(op) ? op->whole : NULL;
 	struct fetch *fetch = fetch_find(segment, op->msg.page);
 
 	if (whole && whole->parts.error && write_start(op) >= write_start(whole) + whole->parts.done_bytes) {
