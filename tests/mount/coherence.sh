@@ -1,9 +1,9 @@
 # coherence.sh: one memory on all nodes. Each of these must fail when coherence is switched off.
 
 if [ -n "${NETMEM_LONG:-}" ]; then
-	ROUNDS=100000 ADDITIONS=30000000 SECTIONS=200000 OPERATIONS=500000 GROWTHS=5000
+	ROUNDS=100000 ADDITIONS=30000000 SECTIONS=200000 OPERATIONS=500000 GROWTHS=5000 WRITES=100000
 else
-	ROUNDS=3000 ADDITIONS=3000000 SECTIONS=20000 OPERATIONS=20000 GROWTHS=300
+	ROUNDS=3000 ADDITIONS=3000000 SECTIONS=20000 OPERATIONS=20000 GROWTHS=300 WRITES=2000
 fi
 # Without coherence anything shows at once.
 [ "${NETMEM_MODE:-}" = broken ] && ROUNDS=2000 ADDITIONS=300000 SECTIONS=2000 OPERATIONS=10000
@@ -113,6 +113,13 @@ test_races() {
 		"$NETMEM_TESTS/lifetime" $case $rounds "$C/1" "$C/2"
 		"$NETMEM_TESTS/lifetime" $case $rounds "$C/1" "$C/2" "$C/3"
 	done
+}
+
+# Whole pages written while others load them, from the home and to it.
+test_writes() {
+	start 3
+	must writes "$WRITES" "$C/1" "$C/2" "$C/3"
+	must writes "$WRITES" "$C/2" "$C/1" "$C/3"
 }
 
 # Files that grow while others open and read them, from the home, to it, between others, and on one node.
