@@ -89,8 +89,8 @@
 #define DWELL_LONG_NS UINT64_C(1000000)
 #define DWELL_QUICK_NS UINT64_C(100000)
 
-/* How long a write waits for its page to be dropped before it counts as locked by the write itself. */
-#define STALE_NS UINT64_C(2000000)
+/* How long a write waits, twice, for its page to be dropped before it counts as locked by the write itself. */
+#define STALE_NS UINT64_C(1000000)
 
 /* Silence after which a peer counts as dead, and its bounds as a setting. */
 #define TIMEOUT_DEFAULT_MS 4000

@@ -121,6 +121,8 @@ struct change {
 	int size, bounds, mode, mtime; /* slots */
 	bool writes, cuts;
 	bool inside; /* a write(2) that its kernel takes, or its daemon has to take, for one that does not extend */
+	bool linked; /* its node to the home, when it began, over `generation` */
+	uint32_t generation;
 	uint64_t from, bytes;          /* cuts: from */
 	uint64_t values[PAGE_WORDS];   /* writes: by word of the page; cuts: of the word that the end lies in */
 };

@@ -123,7 +123,18 @@ static void size_begin(struct change *change, enum reg_kind kind, uint64_t size)
 
 static struct change change_of(struct inode *inode)
 {
-	return (struct change){.inode = inode, .size = -1, .bounds = -1, .mode = -1, .mtime = -1};
+	struct change change = {.inode = inode, .size = -1, .bounds = -1, .mode = -1, .mtime = -1};
+
+	change.linked = kernel_linked(inode, &change.generation);
+	return change;
+}
+
+/* What a node writes while its home takes it for dead is lost: its pages were when the home did. */
+static bool link_kept(const struct change *change)
+{
+	uint32_t generation;
+
+	return change->linked && kernel_linked(change->inode, &generation) && generation == change->generation;
 }
 
 void checker_write_begin(struct change *change, struct inode *inode, uint64_t from, uint64_t bytes, uint64_t *words)
@@ -216,7 +227,7 @@ void checker_change_end(struct change *change, int error)
 	right &= reg_end(&attrs->mtime, change->mtime, how);
 	bounds_end(change, how);
 	if (change->writes || change->cuts)
-		checker_words_end(change, !error);
+		checker_words_end(change, !error && link_kept(change));
 	if (!right && !sim->any_fault)
 		sim_fail(sim, "%s: a change of o%u ends with %d, but what was seen of it says otherwise",
 		         change->inode->node->name, object->index, error);

@@ -192,15 +192,21 @@ void pagecache_flush(struct inode *inode, unsigned first)
 
 /* --- dropping pages ----------------------------------------------------------------------------------------------- */
 
+/* Also a page whose bytes are not valid any more, while a write-back of it is under way. */
+static bool in_cache(const struct inode *inode, const struct page *page)
+{
+	return page->present || (page->writebacks && !inode->node->old_kernel);
+}
+
 void pagecache_invalidate(struct inode *inode, unsigned first, unsigned last)
 {
 	for (unsigned i = first; i <= last && i < OBJECT_PAGES; i++) {
 		struct page *page = &inode->pages[i];
 
-		if (!page->present)
+		if (!in_cache(inode, page))
 			continue;
 		pagecache_lock(inode, page, "a page lock, to invalidate");
-		if (!page->present) {
+		if (!in_cache(inode, page)) {
 			pagecache_unlock(inode, page);
 			continue;
 		}
@@ -259,13 +265,14 @@ static uint64_t word_head(uint64_t word, uint64_t at, uint64_t size)
  * The limit that no daemon can lift: a FUSE_READ of the page at the new end may have its lock already when the kernel is
  * shown the size, and the truncate is confirmed without it, because the read waits for that. Where another thread's request
  * for the page is queued before the cut, the cut comes when the page is rightly there again, and takes what belongs to a
- * later growth. What it takes is not checked.
+ * later growth, also what a write(2) that has not returned has copied there. What it takes is not checked.
  */
 static void late_cut(struct inode *inode, unsigned index, uint64_t size)
 {
 	uint64_t now;
 
-	if (!core_open_size(run_core(inode->node->run), inode->object->id, SEG_MEMORY, &now) || now <= size)
+	if (!core_open_size(run_core(inode->node->run), inode->object->id, SEG_MEMORY, &now) ||
+	    (now <= size && inode->write_end <= size))
 		return;
 	inode_sim(inode)->stats.late_cuts++;
 	checker_loosen(inode->object, index, size);

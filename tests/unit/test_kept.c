@@ -67,6 +67,38 @@ START_TEST(name_given_back)
 }
 END_TEST
 
+/* Goal: a change that has to wait holds up those of the same name, in order, and no others. */
+START_TEST(names_apart)
+{
+	struct cluster *cluster = cluster_new(4, 1000);
+	struct msg remove = {.type = REQ_REMOVE, .dir = DIR_ROOT}, rename = {.type = REQ_RENAME, .dir = DIR_ROOT, .to_dir = DIR_ROOT};
+	struct msg mkdir = {.type = REQ_MKDIR, .dir = DIR_ROOT, .attr = {.mode = 0755}};
+	uint64_t obj = make(cluster, 1, "a"), other = make(cluster, 1, "b"), removing, renaming, making, found;
+
+	ck_assert_int_eq(look_up(cluster, 2, "a", NULL), 0);
+	cluster_lose(cluster, 2, MSG_NAME_RECALLED);
+	removing = cluster_request(cluster, 1, &remove, "a", 2);
+	making = cluster_request(cluster, 3, &mkdir, "a", 2);
+	renaming = cluster_request(cluster, 1, &rename, "a\0c", 4);
+	cluster_settle(cluster);
+	ck_assert(!cluster_answer(cluster, removing)->done);
+	ck_assert(!cluster_answer(cluster, making)->done);
+	ck_assert(!cluster_answer(cluster, renaming)->done);
+	ck_assert_int_eq(cluster_do(cluster, 3, &rename, "b\0d", 4)->error, 0);
+	ck_assert_int_eq(look_up(cluster, 3, "d", &found), 0);
+	ck_assert_uint_eq(found, other);
+	cluster_advance(cluster, 3 * CLUSTER_TIMEOUT_NS);
+	ck_assert_int_eq(cluster_answer(cluster, removing)->error, 0);
+	ck_assert_int_eq(cluster_answer(cluster, making)->error, 0);
+	ck_assert_int_eq(cluster_answer(cluster, renaming)->error, 0);
+	ck_assert_int_eq(look_up(cluster, 3, "a", NULL), -ENOENT);
+	ck_assert_int_eq(look_up(cluster, 3, "c", &found), 0);
+	ck_assert_uint_ne(found, obj);
+	cluster_check(cluster);
+	cluster_free(cluster);
+}
+END_TEST
+
 /* Goal: a list is kept, with the knowledge of what is not there, and follows each change without being asked for again. */
 START_TEST(list_kept)
 {
@@ -627,6 +659,7 @@ static TCase *kept_tests(void)
 
 	tcase_add_test(test, name_kept);
 	tcase_add_test(test, name_given_back);
+	tcase_add_test(test, names_apart);
 	tcase_add_test(test, list_kept);
 	tcase_add_test(test, many_kept);
 	tcase_add_test(test, attributes_kept);

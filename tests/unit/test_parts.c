@@ -175,6 +175,35 @@ START_TEST(home_dies)
 }
 END_TEST
 
+/*
+ * Goal: a write whose page was read again since may have been copied into the page before: the page is dropped first. If the
+ * write itself keeps it locked it is answered after a time, but the page is given up no earlier than the kernel has let go of it.
+ */
+START_TEST(read_again)
+{
+	uint64_t obj, writing, reading;
+	struct cluster *cluster = open_on_both(1000, BYTES, &obj);
+	struct msg write = {.type = REQ_WRITE, .obj = obj, .page = 1, .offset = 7};
+	struct msg read = {.type = REQ_READ, .obj = obj, .page = 1, .count = 1};
+
+	ck_assert_int_eq(read_page(cluster, 1, obj, 1)->error, 0);
+	ck_assert_int_eq(write_byte(cluster, 0, obj, 1, 0, 'o'), 0);
+	ck_assert_int_eq(read_page(cluster, 1, obj, 1)->error, 0);
+	cluster_hold_kernel(cluster, 1);
+	writing = cluster_request(cluster, 1, &write, "n", 1);
+	reading = cluster_request(cluster, 0, &read, NULL, 0);
+	cluster_advance(cluster, 2 * STALE_NS);
+	ck_assert_int_eq(cluster_answer(cluster, writing)->error, 0);
+	ck_assert(cluster_answer(cluster, writing)->done);
+	ck_assert(!cluster_answer(cluster, reading)->done);
+	cluster_release_kernel(cluster, 1);
+	ck_assert_int_eq(cluster_answer(cluster, reading)->error, 0);
+	ck_assert_int_eq(cluster_answer(cluster, reading)->bytes[7], 'n');
+	cluster_check(cluster);
+	cluster_free(cluster);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("parts");
@@ -189,6 +218,7 @@ int main(void)
 	tcase_add_test(test, written_back);
 	tcase_add_test(test, killed);
 	tcase_add_test(test, home_dies);
+	tcase_add_test(test, read_again);
 	suite_add_tcase(suite, test);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

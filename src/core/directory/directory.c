@@ -1,7 +1,7 @@
 /*
- * directory.c: changes of names, one at a time.
+ * directory.c: changes of names; of those that are about the same name, one at a time.
  *
- *   QUEUED --first in line, nothing against it--> RECALLING --all have confirmed--> counts, answered
+ *   WAITING --none before it is about its names, nothing against it--> RECALLING --all have confirmed--> counts, answered
  *      \--refused: answered
  *
  * While names are recalled nobody is told of them: who looks one up, or lists, waits for the change to count. So no node
@@ -14,7 +14,7 @@
 
 #define NAMES_CHANGED_MAX 2 /* by one change */
 
-/* A request that waits: a change for its turn, a look for the end of the change under way. */
+/* A request that waits. */
 struct waiting {
 	struct list link;
 	uint32_t from;
@@ -22,9 +22,11 @@ struct waiting {
 	unsigned char bytes[];
 };
 
-/* The change under way. */
 struct change {
-	struct waiting *request; /* NULL: none */
+	struct list link;
+	struct waiting *request;
+	bool recalling;
+	uint64_t obj; /* that its first name stands for, or will */
 	unsigned count;
 	struct name_key keys[NAMES_CHANGED_MAX];
 	node_set recalled[NAMES_CHANGED_MAX]; /* have not confirmed */
@@ -36,10 +38,9 @@ struct directory {
 	struct bus *bus;
 	struct names names;
 	node_set listers[DIR_UNNAMED + 1]; /* keep the list */
-	struct list queue; /* changes */
-	struct list looks;
-	struct change change;
-	bool busy; /* in next_changes() */
+	struct list changes; /* in the order in which they came */
+	struct list looks;   /* wait for changes under way */
+	bool busy;           /* in next_changes() */
 };
 
 static struct waiting *waiting_new(uint32_t from, const struct msg *msg)
@@ -63,6 +64,13 @@ static void waiting_free(struct waiting *waiting)
 	free(waiting);
 }
 
+static void change_free(struct change *change)
+{
+	list_remove(&change->link);
+	free(change->request);
+	free(change);
+}
+
 static int payload_key(struct name_key *key, unsigned dir, const struct payload *payload)
 {
 	return name_key_make(key, dir, payload->bytes, strnlen(payload->bytes, payload->length_bytes));
@@ -82,19 +90,34 @@ static unsigned dir_link(unsigned dir)
 
 /* --- looking ------------------------------------------------------------------------------------------------------- */
 
-static bool changing(const struct directory *directory, const struct name_key *key)
+static bool about(const struct change *change, const struct name_key *key)
 {
-	for (unsigned i = 0; i < directory->change.count; i++)
-		if (!memcmp(&directory->change.keys[i], key, sizeof(*key)))
+	for (unsigned i = 0; i < change->count; i++)
+		if (!memcmp(&change->keys[i], key, sizeof(*key)))
 			return true;
 	return false;
 }
 
-static bool changing_dir(const struct directory *directory, unsigned dir)
+static bool about_dir(const struct change *change, unsigned dir)
 {
-	for (unsigned i = 0; i < directory->change.count; i++)
-		if (directory->change.keys[i].dir == dir)
+	for (unsigned i = 0; i < change->count; i++)
+		if (change->keys[i].dir == dir)
 			return true;
+	return false;
+}
+
+/* Whether one that is under way is about this name; NULL: any name of `dir`. */
+static bool changing(const struct directory *directory, const struct name_key *key, unsigned dir)
+{
+	struct list *link, *after;
+
+	list_for_each_safe(link, after, &directory->changes)
+	{
+		const struct change *change = list_entry(link, struct change, link);
+
+		if (change->recalling && (key ? about(change, key) : about_dir(change, dir)))
+			return true;
+	}
 	return false;
 }
 
@@ -115,7 +138,7 @@ static void look_up(struct directory *directory, uint32_t from, const struct msg
 	int error = payload_key(&key, msg->dir, &msg->payload);
 	struct name *name = NULL;
 
-	if (!error && changing(directory, &key)) {
+	if (!error && changing(directory, &key, 0)) {
 		wait_for_change(directory, from, msg);
 		return;
 	}
@@ -134,7 +157,7 @@ static void list_names(struct directory *directory, uint32_t from, const struct 
 {
 	struct msg reply = {0};
 
-	if (changing_dir(directory, msg->dir)) {
+	if (changing(directory, NULL, msg->dir)) {
 		wait_for_change(directory, from, msg);
 		return;
 	}
@@ -146,16 +169,21 @@ static void list_names(struct directory *directory, uint32_t from, const struct 
 
 /* --- what a change means ---------------------------------------------------------------------------------------------- */
 
+/*
+ * Each says what the change is about, and returns 0, or why it cannot be, or REDUNDANT. Where that depends on names, the keys are
+ * there also with an error: it holds only if nothing before it changes them.
+ */
+#define REDUNDANT 1
+
 static int plan_insert(struct directory *directory, const struct msg *msg, struct change *change)
 {
 	int error = payload_key(&change->keys[0], msg->dir, &msg->payload);
 
 	if (error)
 		return error;
-	if (name_find(&directory->names, &change->keys[0]) || name_by_obj(&directory->names, msg->obj))
-		return -EEXIST;
 	change->count = 1;
-	return 0;
+	change->obj = msg->obj;
+	return name_find(&directory->names, &change->keys[0]) || name_by_obj(&directory->names, msg->obj) ? -EEXIST : 0;
 }
 
 /* By name, by object where the name is empty, by both where both are given. */
@@ -163,6 +191,7 @@ static int plan_remove(struct directory *directory, const struct msg *msg, struc
 {
 	struct name *name;
 
+	change->obj = msg->obj;
 	if (msg->payload.length_bytes && *(const char *)msg->payload.bytes) {
 		int error = payload_key(&change->keys[0], msg->dir, &msg->payload);
 
@@ -173,11 +202,15 @@ static int plan_remove(struct directory *directory, const struct msg *msg, struc
 			name = NULL;
 	} else {
 		name = name_by_obj(&directory->names, msg->obj);
+		if (name)
+			change->keys[0] = name->key;
+		else
+			return -ENOENT;
 	}
+	change->count = 1;
 	if (!name)
 		return -ENOENT;
-	change->keys[0] = name->key;
-	change->count = 1;
+	change->obj = name->obj;
 	return 0;
 }
 
@@ -187,24 +220,31 @@ static int plan_rename(struct directory *directory, const struct msg *msg, struc
 	size_t length = strnlen(old, msg->payload.length_bytes);
 	const char *new = old + length + 1;
 	int error = name_key_make(&change->keys[0], msg->dir, old, length);
+	const struct name *name;
 
 	if (error || length >= msg->payload.length_bytes)
 		return error == -ENAMETOOLONG ? error : -ENOENT;
 	error = name_key_make(&change->keys[1], msg->to_dir, new, strnlen(new, msg->payload.length_bytes - length - 1));
 	if (error)
 		return error;
-	if (!name_find(&directory->names, &change->keys[0]))
+	change->count = 2;
+	name = name_find(&directory->names, &change->keys[0]);
+	if (!name)
 		return -ENOENT;
+	change->obj = name->obj;
 	if (!memcmp(&change->keys[0], &change->keys[1], sizeof(change->keys[0])))
-		return 0;
+		return REDUNDANT;
 	if (name_find(&directory->names, &change->keys[1]))
 		return msg->flags & REQUEST_NOREPLACE ? -EEXIST : -ENOTEMPTY;
-	change->count = 2;
 	return 0;
 }
 
-static int plan(struct directory *directory, const struct msg *msg, struct change *change)
+static int plan(struct directory *directory, struct change *change)
 {
+	const struct msg *msg = &change->request->msg;
+
+	change->count = 0;
+	change->obj = 0;
 	switch (msg->type) {
 	case MSG_INSERT:
 		return plan_insert(directory, msg, change);
@@ -233,10 +273,9 @@ static int apply(struct directory *directory, const struct msg *msg, const struc
 
 /* --- one change after the other ---------------------------------------------------------------------------------------- */
 
-static void recall(struct directory *directory)
+static void recall(struct directory *directory, struct change *change)
 {
-	struct change *change = &directory->change;
-
+	change->recalling = true;
 	change->since_ns = directory->bus->now_ns;
 	for (unsigned i = 0; i < change->count; i++) {
 		const struct name_key *key = &change->keys[i];
@@ -268,11 +307,13 @@ static void announce(struct directory *directory, const struct name_key *key, no
 	bus_send_all(directory->bus, directory->listers[key->dir] | asked, &msg);
 }
 
-static void answer(struct directory *directory, struct waiting *request, int error)
+static void change_end(struct directory *directory, struct change *change, int error)
 {
+	const struct waiting *request = change->request;
+
 	if (request->msg.type != MSG_GONE)
 		bus_answer(directory->bus, request->from, request->msg.req, error, NULL);
-	waiting_free(request);
+	change_free(change);
 }
 
 static void look_again(struct directory *directory)
@@ -301,73 +342,128 @@ static bool confirmed(const struct change *change)
 	return true;
 }
 
-static void finish(struct directory *directory)
+static void finish(struct directory *directory, struct change *change)
 {
-	struct change change = directory->change;
-	int error = apply(directory, &change.request->msg, &change);
+	int error = apply(directory, &change->request->msg, change);
 
-	directory->change = (struct change){0};
-	for (unsigned i = 0; i < change.count; i++)
-		announce(directory, &change.keys[i], change.asked[i]);
-	answer(directory, change.request, error);
+	change->recalling = false;
+	for (unsigned i = 0; i < change->count; i++)
+		announce(directory, &change->keys[i], change->asked[i]);
+	change_end(directory, change, error);
 	look_again(directory);
 }
 
-/* As many changes as need not wait. */
+/* Whether one that came before is about the same names, or the same object. */
+static bool has_to_wait(const struct directory *directory, const struct change *change)
+{
+	struct list *link, *after;
+
+	list_for_each_safe(link, after, &directory->changes)
+	{
+		const struct change *before = list_entry(link, struct change, link);
+
+		if (before == change)
+			break;
+		if (change->obj && before->obj == change->obj)
+			return true;
+		for (unsigned i = 0; i < change->count; i++)
+			if (about(before, &change->keys[i]))
+				return true;
+	}
+	return false;
+}
+
+/* Who lists names gets a turn when the changes under way are over. */
+static bool list_waits(const struct directory *directory)
+{
+	struct list *link, *after;
+
+	list_for_each_safe(link, after, &directory->looks)
+		if (list_entry(link, struct waiting, link)->msg.type == MSG_LIST)
+			return true;
+	return false;
+}
+
+/* The first that can go on does; whether there was one. */
+static bool next_change(struct directory *directory)
+{
+	bool lists = list_waits(directory);
+	struct list *link, *after;
+
+	list_for_each_safe(link, after, &directory->changes)
+	{
+		struct change *change = list_entry(link, struct change, link);
+		int error;
+
+		if (change->recalling) {
+			if (!confirmed(change))
+				continue;
+			finish(directory, change);
+			return true;
+		}
+		error = plan(directory, change);
+		if ((!error && lists) || has_to_wait(directory, change))
+			continue;
+		if (!error)
+			recall(directory, change);
+		else
+			change_end(directory, change, error == REDUNDANT ? 0 : error);
+		return true;
+	}
+	return false;
+}
+
 static void next_changes(struct directory *directory)
 {
 	if (directory->busy)
 		return;
 	directory->busy = true;
-	for (;;) {
-		struct change change = {0};
-		int error;
-
-		if (directory->change.request) {
-			if (!confirmed(&directory->change))
-				break;
-			finish(directory);
-			continue;
-		}
-		if (list_empty(&directory->queue))
-			break;
-		change.request = list_entry(directory->queue.next, struct waiting, link);
-		list_remove(&change.request->link);
-		error = plan(directory, &change.request->msg, &change);
-		if (error || !change.count) {
-			answer(directory, change.request, error);
-			continue;
-		}
-		directory->change = change;
-		recall(directory);
-	}
+	while (next_change(directory))
+		;
 	directory->busy = false;
 }
 
-static void queue_change(struct directory *directory, uint32_t from, const struct msg *msg)
+static bool queue_change(struct directory *directory, uint32_t from, const struct msg *msg)
 {
-	struct waiting *waiting = waiting_new(from, msg);
+	struct change *change = calloc(1, sizeof(*change));
 
-	if (!waiting) {
-		if (msg->type != MSG_GONE)
-			bus_answer(directory->bus, from, msg->req, -ENOMEM, NULL);
-		return;
+	if (change)
+		change->request = waiting_new(from, msg);
+	if (!change || !change->request) {
+		free(change);
+		return false;
 	}
-	list_push_back(&directory->queue, &waiting->link);
-	next_changes(directory);
+	list_push_back(&directory->changes, &change->link);
+	return true;
+}
+
+static void change_asked(struct directory *directory, uint32_t from, const struct msg *msg)
+{
+	if (queue_change(directory, from, msg))
+		next_changes(directory);
+	else if (msg->type != MSG_GONE)
+		bus_answer(directory->bus, from, msg->req, -ENOMEM, NULL);
 }
 
 static void recalled(struct directory *directory, uint32_t from, const struct msg *msg)
 {
-	struct change *change = &directory->change;
+	struct list *link, *after;
 	struct name_key key;
 
 	if (payload_key(&key, msg->dir, &msg->payload))
 		return;
-	for (unsigned i = 0; i < change->count; i++)
-		if (!memcmp(&change->keys[i], &key, sizeof(key)))
-			change->recalled[i] &= ~nodes_one(&directory->bus->nodes, from);
-	next_changes(directory);
+	list_for_each_safe(link, after, &directory->changes)
+	{
+		struct change *change = list_entry(link, struct change, link);
+
+		for (unsigned i = 0; change->recalling && i < change->count; i++)
+			if (!memcmp(&change->keys[i], &key, sizeof(key)))
+				change->recalled[i] &= ~nodes_one(&directory->bus->nodes, from);
+		if (change->recalling && confirmed(change)) {
+			next_changes(directory);
+			return;
+		}
+	}
 }
 
 void directory_message(struct directory *directory, uint32_t from, const struct msg *msg)
@@ -388,26 +484,12 @@ void directory_message(struct directory *directory, uint32_t from, const struct 
 		recalled(directory, from, msg);
 		break;
 	default:
-		queue_change(directory, from, msg);
+		change_asked(directory, from, msg);
 		break;
 	}
 }
 
 /* --- nodes ---------------------------------------------------------------------------------------------------------- */
-
-static void forget_requests(struct list *requests, uint32_t number)
-{
-	struct list *link, *after;
-
-	list_for_each_safe(link, after, requests)
-	{
-		struct waiting *waiting = list_entry(link, struct waiting, link);
-
-		/* A change that was asked for may still be made; a look is of no use to anyone. */
-		if (waiting->from == number && (waiting->msg.type == MSG_LOOKUP || waiting->msg.type == MSG_LIST))
-			waiting_free(waiting);
-	}
-}
 
 void directory_node_lost(struct directory *directory, uint32_t number)
 {
@@ -418,10 +500,18 @@ void directory_node_lost(struct directory *directory, uint32_t number)
 		directory->listers[dir] &= others;
 	list_for_each_safe(link, after, &directory->names.order)
 		list_entry(link, struct name, order)->sharers &= others;
-	forget_requests(&directory->looks, number);
-	for (unsigned i = 0; i < directory->change.count; i++) {
-		directory->change.recalled[i] &= others;
-		directory->change.asked[i] &= others;
+	/* A change that was asked for may still be made; a look is of no use to anyone. */
+	list_for_each_safe(link, after, &directory->looks)
+		if (list_entry(link, struct waiting, link)->from == number)
+			waiting_free(list_entry(link, struct waiting, link));
+	list_for_each_safe(link, after, &directory->changes)
+	{
+		struct change *change = list_entry(link, struct change, link);
+
+		for (unsigned i = 0; i < change->count; i++) {
+			change->recalled[i] &= others;
+			change->asked[i] &= others;
+		}
 	}
 	next_changes(directory);
 }
@@ -434,13 +524,10 @@ void directory_node_forgotten(struct directory *directory, uint32_t number)
 	list_for_each_safe(link, after, &directory->names.order)
 	{
 		struct msg msg = {.type = MSG_GONE, .obj = list_entry(link, struct name, order)->obj};
-		struct waiting *waiting;
 
 		if (object_home(msg.obj) != number)
 			continue;
-		waiting = waiting_new(DIRECTORY_NUMBER, &msg);
-		CHECK(waiting);
-		list_push_back(&directory->queue, &waiting->link);
+		CHECK(queue_change(directory, DIRECTORY_NUMBER, &msg));
 		gone++;
 	}
 	if (gone)
@@ -450,18 +537,29 @@ void directory_node_forgotten(struct directory *directory, uint32_t number)
 }
 
 /* A node that does not confirm, though it lives, must not hold up the others for ever. */
-void directory_tick(struct directory *directory)
+static void change_late(struct directory *directory, struct change *change)
 {
-	struct change *change = &directory->change;
 	uint32_t number;
 
-	if (!change->request || directory->bus->now_ns - change->since_ns < RECALL_TIMEOUTS * directory->bus->timeout_ns)
-		return;
 	for (unsigned i = 0; i < change->count; i++)
 		for (unsigned at = 0; (number = nodes_next(&directory->bus->nodes, change->recalled[i], &at));)
 			bus_hang_up(directory->bus, number, bus_text(directory->bus, "it did not give back the name %s",
 			                                             change->keys[i].name));
 	change->since_ns = directory->bus->now_ns;
+}
+
+void directory_tick(struct directory *directory)
+{
+	struct list *link, *after;
+
+	list_for_each_safe(link, after, &directory->changes)
+	{
+		struct change *change = list_entry(link, struct change, link);
+
+		if (change->recalling &&
+		    directory->bus->now_ns - change->since_ns >= RECALL_TIMEOUTS * directory->bus->timeout_ns)
+			change_late(directory, change);
+	}
 }
 
 /* --- life ------------------------------------------------------------------------------------------------------------ */
@@ -475,17 +573,9 @@ struct directory *directory_new(struct bus *bus)
 	directory->bus = bus;
 	directory->names.bus = bus;
 	list_init(&directory->names.order);
-	list_init(&directory->queue);
+	list_init(&directory->changes);
 	list_init(&directory->looks);
 	return directory;
-}
-
-static void free_requests(struct list *requests)
-{
-	struct list *link, *after;
-
-	list_for_each_safe(link, after, requests)
-		waiting_free(list_entry(link, struct waiting, link));
 }
 
 void directory_free(struct directory *directory)
@@ -494,9 +584,10 @@ void directory_free(struct directory *directory)
 
 	if (!directory)
 		return;
-	free_requests(&directory->queue);
-	free_requests(&directory->looks);
-	free(directory->change.request);
+	list_for_each_safe(link, after, &directory->changes)
+		change_free(list_entry(link, struct change, link));
+	list_for_each_safe(link, after, &directory->looks)
+		waiting_free(list_entry(link, struct waiting, link));
 	list_for_each_safe(link, after, &directory->names.order)
 		name_remove(&directory->names, list_entry(link, struct name, order));
 	free(directory);

@@ -1,4 +1,4 @@
-/* private.h: the directory, inside: the table of names (names.c) and changes to it, one at a time (directory.c). */
+/* private.h: the directory, inside: the table of names (names.c) and changes to it (directory.c). */
 #ifndef NETMEM_CORE_DIRECTORY_PRIVATE_H
 #define NETMEM_CORE_DIRECTORY_PRIVATE_H
 

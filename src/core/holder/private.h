@@ -54,6 +54,7 @@ struct op {
 	bool counted;      /* in `keepers` of its page's fetch */
 	struct op *whole;  /* the write of several pages that it is a part of */
 	struct parts parts; /* of such a write */
+	bool late;         /* it has waited for STALE_NS, see writes_tick() */
 	uint64_t shown_bytes; /* what its kernel had been shown when a write came */
 	uint64_t puts;     /* of its segment when attributes were asked for */
 	struct list link;  /* in a queue of its object, or of names */

@@ -240,7 +240,8 @@ static void write_held(struct segment *segment, struct op *op)
 /*
  * The kernel copies a write(2) into its pages before it asks. If a page has gone since the last write(2) and was read again, the
  * copy may have been made before: then the kernel has old bytes. It has to drop them, and what was stored on top of them goes home
- * first. Or it has evicted the page since without a word, and the write keeps the page locked: then that does not come to an end.
+ * first. Or it has evicted the page since without a word, and the write keeps the page locked: then that does not come to an end
+ * before the write is answered.
  */
 static void drop_stale(struct segment *segment, struct op *op)
 {
@@ -296,11 +297,18 @@ uint64_t writes_deadline_ns(const struct holder *holder)
 void writes_tick(struct holder *holder)
 {
 	while (writes_deadline_ns(holder) <= holder->bus->now_ns) {
-		const struct op *op = first_stale(holder);
+		struct op *op = first_stale(holder);
 		struct segment *segment = op_segment(holder, op);
+		struct held *held = page_table_find(&segment->pages, op->msg.page);
 
-		cache_split(holder->cache, &segment->cached, op->msg.page);
-		writes_unstale(segment);
+		op->since_ns = holder->bus->now_ns;
+		if (!op->late) {
+			op->late = true; /* this node may have stood still: what has arrived meanwhile is looked at first */
+			continue;
+		}
+		held->reread = false;
+		list_remove(&op->link);
+		write_page(segment, op);
 	}
 }
 
