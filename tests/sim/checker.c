@@ -349,8 +349,13 @@ void checker_words_end(struct change *change, bool done)
 	}
 	for (uint64_t at = change->from; at < change->from + change->bytes; at += BLOCK_BYTES) {
 		unsigned index = (unsigned)(at % PAGE_BYTES / BLOCK_BYTES);
+		struct word *word = &change->inode->object->words[page][index];
+		uint64_t end = change->inode->size_bytes;
 
-		word_end(&change->inode->object->words[page][index], change->values[index], done);
+		word_end(word, change->values[index], done);
+		/* Of a write(2) that fails, the kernel may have written back what lies before the end. */
+		if (!done && at < end && at + WORD_BYTES > end)
+			word->loose = word->bytes = true;
 	}
 }
 

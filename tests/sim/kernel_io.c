@@ -302,6 +302,15 @@ static bool piece_add(struct inode *inode, struct pieces *pieces, uint64_t from,
 	return !pieces->keeps_lock && (from + bytes) % PAGE_BYTES == 0;
 }
 
+/* A write that a truncate overtakes is answered before its pages, which the truncate cuts off, are dropped. */
+static bool cut_off(const struct inode *inode, unsigned index)
+{
+	uint64_t size;
+
+	return core_open_size(run_core(inode->node->run), inode->object->id, SEG_MEMORY, &size) &&
+	       size <= index * (uint64_t)PAGE_BYTES;
+}
+
 static void piece_returned(struct inode *inode, struct piece *piece, uint32_t generation, int error)
 {
 	struct page *page = piece->page;
@@ -310,7 +319,7 @@ static void piece_returned(struct inode *inode, struct piece *piece, uint32_t ge
 	checker_change_end(&piece->change, error);
 	if (error && same && (page->early || !page->dirty))
 		pagecache_drop(inode, page, "write(2) failed");
-	if (!error && same && page->early) {
+	if (!error && same && page->early && !cut_off(inode, piece->index)) {
 		page->early = false;
 		page->generation = generation;
 		checker_page(inode, piece->index);

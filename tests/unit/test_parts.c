@@ -204,6 +204,22 @@ START_TEST(read_again)
 }
 END_TEST
 
+/* Goal: a page that a write(2) has copied, and a store made dirty, may be written back before the write comes. */
+START_TEST(back_before)
+{
+	uint64_t obj;
+	struct cluster *cluster = open_on_both(1000, BYTES, &obj);
+	struct msg write = {.type = REQ_WRITE, .obj = obj, .page = 1, .flags = WRITE_BACK};
+
+	ck_assert_int_eq(write_byte(cluster, 0, obj, 1, 0, 'o'), 0);
+	memset(text, 'n', sizeof(text));
+	ck_assert_int_eq(cluster_do(cluster, 1, &write, text, PAGE_BYTES)->error, 0);
+	ck_assert_int_eq(read_page(cluster, 0, obj, 1)->bytes[0], 'n');
+	cluster_check(cluster);
+	cluster_free(cluster);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("parts");
@@ -219,6 +235,7 @@ int main(void)
 	tcase_add_test(test, killed);
 	tcase_add_test(test, home_dies);
 	tcase_add_test(test, read_again);
+	tcase_add_test(test, back_before);
 	suite_add_tcase(suite, test);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

@@ -150,15 +150,6 @@ void write_grown(struct holder *holder, struct op *op, const struct msg *reply)
 	object_settle(segment->object);
 }
 
-static void write_violation(struct segment *segment, struct op *op)
-{
-	bus_of(segment)->violations++;
-	bus_log(bus_of(segment), LOG_LEVEL_ERROR,
-	        "the kernel wrote back page %" PRIu64 " of object %" PRIu64 ", which this node does not hold", op->msg.page,
-	        segment->object->obj);
-	op_finish(segment->object->holder, op, -EIO, NULL);
-}
-
 static void write_unreachable(struct holder *holder, struct object *object, struct op *op)
 {
 	bool back = op->msg.flags & WRITE_BACK;
@@ -312,6 +303,10 @@ void writes_tick(struct holder *holder)
 	}
 }
 
+/*
+ * What is written back need not be held: a write(2) may have copied a whole page there, of which this node hears later, and a
+ * program have stored into it through a mapping.
+ */
 void write_page(struct segment *segment, struct op *op)
 {
 	struct cached *cached = &segment->cached;
@@ -325,8 +320,6 @@ void write_page(struct segment *segment, struct op *op)
 		drop_stale(segment, op);
 	} else if (exclusive && !cut) {
 		write_held(segment, op);
-	} else if (!exclusive && op->msg.flags & WRITE_BACK && !fetch_find(segment, page)) {
-		write_violation(segment, op);
 	} else {
 		part_leaves(segment->object->holder, op);
 		fetch_page(segment, page, op);
