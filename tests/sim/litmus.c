@@ -31,7 +31,7 @@ struct litmus {
 	uint64_t started_ns;
 	unsigned page_x, page_y;
 	uint64_t new_x, new_y;
-	unsigned taken, finished;
+	unsigned taken, working, finished;
 	bool given_up;
 	bool spoiled; /* a role had an error */
 	int seen[ROLES_MAX][OPS_MAX_ROLE];
@@ -54,6 +54,7 @@ static struct litmus *round_new(struct sim *sim, struct object *object)
 
 	round->test = &tests[random_below(&sim->sched, sizeof(tests) / sizeof(tests[0]))];
 	round->started_ns = sim_now_ns(sim);
+	round->spoiled = sim->litmus_late > 0; /* they may store into the same words */
 	round->page_x = some_page(sim);
 	round->page_y = random_permille(&sim->sched, 400) ? round->page_x : some_page(sim);
 	round->new_x = checker_value(object, round->page_x, WORD_LITMUS_X);
@@ -102,7 +103,7 @@ static bool round_gather(struct sim *sim, struct litmus *round)
 {
 	for (unsigned i = 0; i < GATHER_TRIES && !round->given_up && round->taken < round->test->roles; i++)
 		task_sleep(&sim->sched, random_delay(&sim->sched, 10 * US));
-	if (round->taken == round->test->roles)
+	if (round->taken == round->test->roles && !round->given_up)
 		return true;
 	round->given_up = true;
 	if (sim->litmus == round)
@@ -119,6 +120,7 @@ int litmus_play(struct thread *thread, struct file *file)
 
 	if (round && sim_now_ns(sim) > round->started_ns + ROUND_TIMEOUT_NS) {
 		round->given_up = true;
+		sim->litmus_late += round->working;
 		round = NULL;
 	}
 	if (round && round->taken == round->test->roles)
@@ -128,9 +130,12 @@ int litmus_play(struct thread *thread, struct file *file)
 	role = round->taken++;
 	if (!round_gather(sim, round))
 		return 0;
+	round->working++;
 	task_sleep(&sim->sched, random_delay(&sim->sched, 5 * US));
 	for (unsigned i = 0; i < OPS_MAX_ROLE && !error; i++)
 		error = round_op(round, round->test->ops[role][i], file->inode, thread, &round->seen[role][i]);
+	round->working--;
+	sim->litmus_late -= round->given_up;
 	if (error)
 		round->spoiled = true;
 	if (++round->finished == round->test->roles && sim->litmus == round) {

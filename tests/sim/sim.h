@@ -134,6 +134,7 @@ struct sim {
 	uint32_t access_begun, access_done; /* changes of access lists */
 	struct reg *names; /* what they are, in the root */
 	struct litmus *litmus;
+	unsigned litmus_late; /* roles of rounds that were given up which have not finished */
 	unsigned threads_running;
 	bool any_fault;    /* up to now */
 	bool homes_gone;   /* a node died or left, or a mkdir failed half-way: names may have gone with their objects */
