@@ -1,1 +1,0 @@
-/tmp/wt/src/store/store.h

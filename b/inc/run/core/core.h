@@ -1,1 +1,0 @@
-/tmp/wt/src/core/core.h
