@@ -1,9 +1,9 @@
 /*
  * files.c: files and attributes.
  *
- * The kernel keeps memory's pages in its cache (keep_cache); each FUSE_READ and FUSE_WRITE is about one page of it. Reads
- * and writes past the cache (O_DIRECT) are refused: the protocol takes a read of a page as the proof that the kernel
- * does not have it.
+ * The kernel keeps the pages of an object's files in its cache (keep_cache); each FUSE_READ and FUSE_WRITE is about one
+ * page of it. Reads and writes past the cache (O_DIRECT) are refused: the protocol takes a read of a page as the proof
+ * that the kernel does not have it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -36,59 +36,88 @@ static void attr_done(struct request *request, const struct msg *reply)
 		return;
 	}
 	inode_fill(request->ino, &reply->attr, &st);
+	if (request->size)
+		st.st_size = (off_t)request->size;
 	fuse_reply_attr(request->fuse, &st, 0);
 	request_free(request);
 }
 
-/* `msg` asks for attributes of the inode, or for a change of them. */
-static void send_attr(fuse_req_t req, fuse_ino_t ino, struct msg *msg)
+/* `msg` asks for attributes of the inode, or for a change of them. `text_bytes`: its size, or 0: as the core says. */
+static void send_attr(fuse_req_t req, fuse_ino_t ino, struct msg *msg, size_t text_bytes)
 {
 	struct request *request = ops_request(req, attr_done);
 
 	if (!request)
 		return;
 	request->ino = ino;
+	request->size = text_bytes;
 	msg->obj = inode_object(ino);
 	msg->seg = ops_segment(ino);
 	request_send(request, msg);
 }
 
+/*
+ * How long the text is that the program has open, or 0. Linux does not say which open file an fstat() is about: it is
+ * taken to be the one that the thread has opened, if there is just one.
+ */
+static size_t open_text_bytes(fuse_req_t req, fuse_ino_t ino, const struct fuse_file_info *fi)
+{
+	struct opens *opens = ops_daemon(req)->opens;
+	const struct handle *handle = fi ? ops_handle(fi) : opens_only(opens, ino, fuse_req_ctx(req)->pid);
+
+	return handle && (handle->kind == HANDLE_TEXT || handle->kind == HANDLE_CONTROL) ? handle->text_bytes : 0;
+}
+
+static void getattr_fixed(fuse_req_t req, fuse_ino_t ino, const struct fuse_file_info *fi)
+{
+	struct stat st;
+	size_t text_bytes;
+
+	inode_fill_fixed(ino, &ops_daemon(req)->mount, &st);
+	if (S_ISDIR(st.st_mode)) {
+		fuse_reply_attr(req, &st, OPS_STATIC_SECONDS);
+		return;
+	}
+	text_bytes = open_text_bytes(req, ino, fi);
+	if (text_bytes)
+		st.st_size = (off_t)text_bytes;
+	fuse_reply_attr(req, &st, 0);
+}
+
 void files_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct msg msg = { .type = REQ_GETATTR };
-	struct stat st;
+	enum inode_kind kind = inode_kind(ino);
+	bool text = kind == KIND_CONTROL || kind == KIND_STATUS;
 
-	(void)fi;
-	if (ino < INODE_FIXED_END) {
-		inode_fill_fixed(ino, &ops_daemon(req)->mount, &st);
-		fuse_reply_attr(req, &st, S_ISDIR(st.st_mode) ? OPS_STATIC_SECONDS : 0);
-	} else if (!inode_is_object(ino)) {
+	if (ino < INODE_FIXED_END)
+		getattr_fixed(req, ino, fi);
+	else if (!inode_is_object(ino))
 		fuse_reply_err(req, ENOENT);
-	} else if (ops_is_own(req)) {
+	else if (ops_is_own(req))
 		owns_answer_getattr(ops_daemon(req)->owns, req, ino);
-	} else {
-		send_attr(req, ino, &msg);
-	}
+	else
+		send_attr(req, ino, &msg, text ? open_text_bytes(req, ino, fi) : 0);
 }
 
-static uint64_t wanted_mtime_ns(const struct stat *attr, int to_set)
+static uint64_t wanted_ns(struct timespec time, bool now)
 {
-	struct timespec time = attr->st_mtim;
-
-	if (to_set & FUSE_SET_ATTR_MTIME_NOW)
+	if (now)
 		clock_gettime(CLOCK_REALTIME, &time);
 	return (uint64_t)time.tv_sec * NS_PER_SECOND + (uint64_t)time.tv_nsec;
 }
 
 /*
- * Mode and owner are the object's. Those of control, status and signal follow from them; to set them alone changes
- * nothing, so that chmod -R does what it does to the directory and to memory. Nor does a size: a shell's >.
+ * The attributes of control, status and signal follow from those of the object. To set them changes nothing, and is no
+ * error: a shell's > sets a size.
  */
 static uint32_t setattr_flags(enum inode_kind kind, int to_set)
 {
 	uint32_t flags = 0;
 
-	if (to_set & FUSE_SET_ATTR_MODE && (kind == KIND_DIR || kind == KIND_MEMORY))
+	if (kind != KIND_DIR && kind != KIND_FILE)
+		return 0;
+	if (to_set & FUSE_SET_ATTR_MODE)
 		flags |= SETATTR_MODE;
 	if (to_set & FUSE_SET_ATTR_UID)
 		flags |= SETATTR_UID;
@@ -96,7 +125,9 @@ static uint32_t setattr_flags(enum inode_kind kind, int to_set)
 		flags |= SETATTR_GID;
 	if (to_set & (FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_MTIME_NOW))
 		flags |= SETATTR_MTIME;
-	if (to_set & FUSE_SET_ATTR_SIZE && kind == KIND_MEMORY)
+	if (to_set & (FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_ATIME_NOW))
+		flags |= SETATTR_ATIME;
+	if (to_set & FUSE_SET_ATTR_SIZE && kind == KIND_FILE)
 		flags |= SETATTR_SIZE;
 	return flags;
 }
@@ -109,10 +140,11 @@ void files_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set
 		.flags = setattr_flags(kind, to_set),
 		.size = (uint64_t)attr->st_size,
 		.attr = {
-			.mode = attr->st_mode & 0777,
+			.mode = attr->st_mode & 07777,
 			.uid = attr->st_uid,
 			.gid = attr->st_gid,
-			.mtime_ns = wanted_mtime_ns(attr, to_set),
+			.atime_ns = wanted_ns(attr->st_atim, to_set & FUSE_SET_ATTR_ATIME_NOW),
+			.mtime_ns = wanted_ns(attr->st_mtim, to_set & FUSE_SET_ATTR_MTIME_NOW),
 		},
 	};
 
@@ -131,7 +163,7 @@ void files_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set
 	}
 	if (!msg.flags)
 		msg = (struct msg){ .type = REQ_GETATTR };
-	send_attr(req, ino, &msg);
+	send_attr(req, ino, &msg, 0);
 }
 
 void files_statfs(fuse_req_t req, fuse_ino_t ino)
@@ -162,7 +194,7 @@ static bool writes(int flags)
 	return (flags & O_ACCMODE) != O_RDONLY;
 }
 
-static void memory_opened(struct request *request, const struct msg *reply)
+static void file_opened(struct request *request, const struct msg *reply)
 {
 	int error = ops_opened(request, reply);
 
@@ -240,8 +272,6 @@ static void open_object(fuse_req_t req, fuse_ino_t ino, int flags, enum handle_k
 	}
 	request->handle->obj = inode_object(ino);
 	request->handle->flags = flags;
-	if (kind == HANDLE_MEMORY)
-		request->handle->mode = writes(flags) ? PAGE_EXCLUSIVE : PAGE_SHARED;
 	ops_open_object(request);
 }
 
@@ -252,13 +282,13 @@ void files_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		return;
 	}
 	switch (inode_kind(ino)) {
-	case KIND_MEMORY:
+	case KIND_FILE:
 		if (fi->flags & O_DIRECT)
 			fuse_reply_err(req, EINVAL);
 		else if (ops_is_own(req))
 			open_own(req, ino);
 		else
-			open_object(req, ino, fi->flags, HANDLE_MEMORY, memory_opened);
+			open_object(req, ino, fi->flags, HANDLE_FILE, file_opened);
 		return;
 	case KIND_CONTROL:
 		open_object(req, ino, fi->flags, HANDLE_CONTROL, control_opened);
@@ -307,7 +337,7 @@ static void read_done(struct request *request, const struct msg *reply)
 	request_free(request);
 }
 
-static void read_memory(fuse_req_t req, const struct handle *handle, size_t size, off_t offset, int flags)
+static void read_bytes(fuse_req_t req, const struct handle *handle, size_t size, off_t offset, int flags)
 {
 	struct msg msg = {
 		.type = REQ_READ,
@@ -347,8 +377,8 @@ void files_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struc
 
 	(void)ino;
 	switch (handle->kind) {
-	case HANDLE_MEMORY:
-		read_memory(req, handle, size, offset, fi->flags);
+	case HANDLE_FILE:
+		read_bytes(req, handle, size, offset, fi->flags);
 		return;
 	case HANDLE_OWN:
 		fuse_reply_err(req, EIO); /* it came, so no write-back of the page is on its way: that was the question */
@@ -367,8 +397,8 @@ void files_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struc
 	CHECK(!"a handle's kind");
 }
 
-static void write_memory(fuse_req_t req, uint64_t obj, const char *bytes, size_t size, off_t offset,
-                         const struct fuse_file_info *fi)
+static void write_bytes(fuse_req_t req, uint64_t obj, const char *bytes, size_t size, off_t offset,
+                        const struct fuse_file_info *fi)
 {
 	uint32_t within = (uint32_t)(offset % PAGE_BYTES);
 	struct msg msg = {
@@ -383,7 +413,7 @@ static void write_memory(fuse_req_t req, uint64_t obj, const char *bytes, size_t
 	struct request *request;
 
 	if (within + size > MSG_PAYLOAD_BYTES || !size || (fi->flags & O_DIRECT && !fi->writepage)) {
-		log_write(LOG_LEVEL_WARNING, "object %" PRIu64 ": refused to write %zu bytes at %jd past the kernel's cache",
+		log_write(LOG_LEVEL_WARNING, "file %" PRIu64 ": refused to write %zu bytes at %jd past the kernel's cache",
 		          obj, size, (intmax_t)offset);
 		fuse_reply_err(req, EINVAL);
 		return;
@@ -424,8 +454,8 @@ void files_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t size,
 {
 	uint64_t obj = inode_object(ino);
 
-	if (inode_is_object(ino) && inode_kind(ino) == KIND_MEMORY)
-		write_memory(req, obj, bytes, size, offset, fi);
+	if (inode_is_object(ino) && inode_kind(ino) == KIND_FILE)
+		write_bytes(req, obj, bytes, size, offset, fi);
 	else if (inode_is_object(ino) && inode_kind(ino) == KIND_CONTROL)
 		write_control(req, obj, bytes, size);
 	else if (inode_is_object(ino) && inode_kind(ino) == KIND_SIGNAL)
@@ -434,7 +464,7 @@ void files_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t size,
 		fuse_reply_err(req, EBADF);
 }
 
-static void sync_memory(fuse_req_t req, uint64_t obj)
+static void sync_file(fuse_req_t req, uint64_t obj)
 {
 	struct msg msg = { .type = REQ_SYNC, .obj = obj, .seg = SEG_MEMORY };
 	struct request *request = ops_request(req, ops_reply_done);
@@ -449,8 +479,8 @@ void files_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	struct handle *handle = ops_handle(fi);
 
 	(void)ino;
-	if (handle->kind == HANDLE_MEMORY && handle->mode == PAGE_EXCLUSIVE)
-		sync_memory(req, handle->obj);
+	if (handle->kind == HANDLE_FILE && handle->mode == PAGE_EXCLUSIVE)
+		sync_file(req, handle->obj);
 	else if (handle->kind == HANDLE_SIGNAL)
 		signal_flush(req, handle);
 	else
@@ -462,8 +492,8 @@ void files_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_
 	const struct handle *handle = ops_handle(fi);
 
 	(void)ino, (void)datasync;
-	if (handle->kind == HANDLE_MEMORY)
-		sync_memory(req, handle->obj);
+	if (handle->kind == HANDLE_FILE)
+		sync_file(req, handle->obj);
 	else
 		fuse_reply_err(req, 0);
 }

@@ -14,7 +14,6 @@
 #define TEXT_SIZE_BYTES (8u << 10)
 
 static const char *const kind_names[KINDS] = {
-	[KIND_MEMORY] = "memory",
 	[KIND_CONTROL] = "control",
 	[KIND_STATUS] = "status",
 	[KIND_SIGNAL] = "signal",
@@ -28,11 +27,6 @@ static const char *const meta_names[INODE_FIXED_END] = {
 bool inode_is_object(uint64_t ino)
 {
 	return object_home(inode_object(ino)) != 0 && (unsigned)inode_kind(ino) < KINDS;
-}
-
-const char *inode_kind_name(enum inode_kind kind)
-{
-	return kind_names[kind];
 }
 
 int inode_kind_of_name(const char *name)
@@ -79,7 +73,7 @@ static mode_t user_bits(uint32_t mode)
 /* The home of an owned object says in `mode` what a node may do with its memory. Its owner gets to the rest anyhow. */
 static mode_t dir_mode(uint32_t mode)
 {
-	mode_t shown = (mode & 0777) | user_bits(mode);
+	mode_t shown = (mode & 07777) | user_bits(mode);
 
 	return S_IFDIR | (mode & OBJECT_OWNED ? (shown | 0500) & ~(mode_t)0022 : shown);
 }
@@ -99,20 +93,20 @@ void inode_fill(uint64_t ino, const struct object_attr *attr, struct stat *st)
 {
 	memset(st, 0, sizeof(*st));
 	st->st_ino = ino;
-	st->st_nlink = 1;
+	st->st_nlink = attr->mode & OBJECT_REMAINS ? 0 : 1;
 	st->st_uid = attr->uid;
 	st->st_gid = attr->gid;
 	st->st_blksize = PAGE_BYTES;
+	st->st_atim = time_of(attr->atime_ns);
 	st->st_mtim = time_of(attr->mtime_ns);
 	st->st_ctim = time_of(attr->ctime_ns);
-	st->st_atim = st->st_mtim;
 	switch (inode_kind(ino)) {
 	case KIND_DIR:
 		st->st_mode = dir_mode(attr->mode);
-		st->st_nlink = 2;
+		st->st_nlink *= 2;
 		break;
-	case KIND_MEMORY:
-		st->st_mode = S_IFREG | (attr->mode & 0666);
+	case KIND_FILE:
+		st->st_mode = S_IFREG | (attr->mode & 07777);
 		st->st_size = (off_t)attr->size_bytes;
 		st->st_blocks = (blkcnt_t)(attr->used_bytes / STAT_BLOCK_BYTES);
 		break;

@@ -24,8 +24,8 @@ enum {
 	INODE_FIXED_END = 9
 };
 
-/* An object's five inodes. */
-enum inode_kind { KIND_DIR = 0, KIND_MEMORY = 1, KIND_CONTROL = 2, KIND_STATUS = 3, KIND_SIGNAL = 4, KINDS = 5 };
+/* The inodes of an object: its directory and three texts go by its id, each of its files by an id of its own. */
+enum inode_kind { KIND_DIR = 0, KIND_FILE = 1, KIND_CONTROL = 2, KIND_STATUS = 3, KIND_SIGNAL = 4, KINDS = 5 };
 
 #define INODE_KIND_BITS 3
 
@@ -34,6 +34,7 @@ static inline uint64_t inode_of(uint64_t obj, enum inode_kind kind)
 	return obj << INODE_KIND_BITS | (uint64_t)kind;
 }
 
+/* The id of the object, or of its file. */
 static inline uint64_t inode_object(uint64_t ino)
 {
 	return ino >> INODE_KIND_BITS;
@@ -44,20 +45,17 @@ static inline enum inode_kind inode_kind(uint64_t ino)
 	return (enum inode_kind)(ino & ((1u << INODE_KIND_BITS) - 1));
 }
 
-/* Whether it is an inode of an object, of a kind that exists. */
+/* Whether it is an inode of an object or of its file, of a kind that exists. */
 bool inode_is_object(uint64_t ino);
 
-/* "memory", "control", "status", "signal"; NULL for KIND_DIR. */
-const char *inode_kind_name(enum inode_kind kind);
-
-/* The kind of file that a name in an object's directory is, or -1. */
+/* KIND_CONTROL, KIND_STATUS or KIND_SIGNAL, if that is what the name is in each object's directory; else -1. */
 int inode_kind_of_name(const char *name);
 
 /* The file in .netmem of this name: an INODE_*, or 0. Its name: NULL for an inode that is not listed there. */
 uint64_t inode_meta_of_name(const char *name);
 const char *inode_meta_name(uint64_t ino);
 
-/* What stat() shows of an object's inode. */
+/* What stat() shows of such an inode; `attr` is its file's or its object's. */
 void inode_fill(uint64_t ino, const struct object_attr *attr, struct stat *st);
 
 /* What stat() shows of a fixed inode. Owner and times are those of the mount. */

@@ -9,7 +9,7 @@
  *    that it is still writing. The FUSE_READ that follows is refused by the daemon. Nothing else will do: fallocate()
  *    and fsync() take the inode's lock, which a program's write() holds while it waits for a grant.
  *
- * Shows of sizes are in show.c. Handles of our own are kept open only while programs have the object open, so that they
+ * Shows of sizes are in show.c. Handles of our own are kept open only while programs have the file open, so that they
  * are never what keeps a mount busy.
  */
 #include "fuse/notify.h"
@@ -93,10 +93,10 @@ static void drop_range(struct notify *notify, const struct job *job)
 {
 	off_t offset = (off_t)(job->page * PAGE_BYTES);
 	off_t length = (off_t)(job->count * PAGE_BYTES); /* 0: to the end, also for the kernel */
-	int error = fuse_lowlevel_notify_inval_inode(notify->session, inode_of(job->obj, KIND_MEMORY), offset, length);
+	int error = fuse_lowlevel_notify_inval_inode(notify->session, inode_of(job->obj, KIND_FILE), offset, length);
 
 	if (error && error != -ENOENT && error != -EBADF && error != -ENODEV && error != -ENOTCONN)
-		log_write(LOG_LEVEL_ERROR, "object %" PRIu64 ": the kernel does not drop page %" PRIu64 ": %s", job->obj,
+		log_write(LOG_LEVEL_ERROR, "file %" PRIu64 ": the kernel does not drop page %" PRIu64 ": %s", job->obj,
 		          job->page, strerror(-error));
 }
 
@@ -140,7 +140,7 @@ static void show(struct notify *notify, struct job *job)
 {
 	int error = shows_carry_out(notify->shows, &job->showing);
 
-	/* ENOENT: the kernel does not know the object any more. */
+	/* ENOENT: the kernel does not know the file any more. */
 	if (!error || error == -ENOENT || error == -ENOTCONN)
 		return;
 	pthread_mutex_lock(&notify->lock);

@@ -22,7 +22,7 @@ struct notify;
 /* How long to wait at the end for threads that the kernel holds. */
 #define NOTIFY_STOP_MS 1000
 
-/* Pages of one range that are waited for one by one; more are in a range only when an object shrinks or is revoked. */
+/* Pages of one range that are waited for one by one; more are in a range only when a file shrinks or is revoked. */
 #define NOTIFY_BARRIER_PAGES_MAX 1024
 
 struct notify_counts {
@@ -40,7 +40,7 @@ int notify_new(struct notify **notify, struct daemon *daemon);
 int notify_start(struct notify *notify, struct fuse_session *session, const char *path, bool barrier);
 
 /*
- * Drops the range of msg.obj's memory from the kernel's cache, then raises EV_INVALIDATED with this token. `pages`: how
+ * Drops the range of the file msg.obj from the kernel's cache, then raises EV_INVALIDATED with this token. `pages`: how
  * many the segment has, if any of them may be being written back. The driver's invalidate().
  */
 void notify_invalidate(struct notify *notify, uint64_t token, const struct msg *range, uint64_t pages);
@@ -51,7 +51,7 @@ void notify_show(struct notify *notify, uint64_t token, const struct show *show)
 /* That show changes nothing any more once EV_SHOWN was raised, which is soon. The driver's unshow(). */
 void notify_unshow(struct notify *notify, uint64_t token);
 
-/* No program has the object open any more: the daemon's own handle goes too, if there is one. */
+/* No program has the file open any more: the daemon's own handle goes too, if there is one. */
 void notify_close(struct notify *notify, uint64_t obj);
 
 void notify_count(struct notify *notify, struct notify_counts *counts);

@@ -185,16 +185,20 @@ bool opens_written(struct opens *opens, uint64_t obj)
 	return object && object->writers;
 }
 
-struct handle *opens_dir_of(struct opens *opens, uint64_t obj, pid_t pid)
+struct handle *opens_only(struct opens *opens, uint64_t ino, pid_t pid)
 {
+	struct handle *only = NULL;
 	struct list *link;
 	struct list *after;
 
 	list_for_each_safe(link, after, &opens->handles) {
 		struct handle *handle = list_entry(link, struct handle, link);
 
-		if (handle->kind == HANDLE_DIR && handle->obj == obj && handle->pid == pid)
-			return handle;
+		if (handle->ino != ino || handle->pid != pid)
+			continue;
+		if (only)
+			return NULL;
+		only = handle;
 	}
-	return NULL;
+	return only;
 }

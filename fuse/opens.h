@@ -1,5 +1,5 @@
 /*
- * opens.h: the handles that programs have, and the objects that they are handles of.
+ * opens.h: the handles that programs have, and the objects and files that they are handles of.
  */
 #ifndef NETMEM_FUSE_OPENS_H
 #define NETMEM_FUSE_OPENS_H
@@ -12,12 +12,11 @@
 
 #include "base/list.h"
 #include "fuse/fuse.h"
-#include "fuse/names.h"
 #include "msg/msg.h"
 
 enum handle_kind {
-	HANDLE_MEMORY,
-	HANDLE_OWN,     /* a notifier thread's on an object's memory; the core knows nothing of it */
+	HANDLE_FILE,
+	HANDLE_OWN,     /* a notifier thread's on a file; the core knows nothing of it */
 	HANDLE_CONTROL,
 	HANDLE_SIGNAL,
 	HANDLE_TEXT,    /* a snapshot: an object's status, or of .netmem */
@@ -29,8 +28,8 @@ struct handle {
 	struct list link;
 	enum handle_kind kind;
 	uint64_t ino;
-	uint64_t obj;  /* 0: not of an object */
-	enum page_mode mode; /* as in the REQ_OPEN */
+	uint64_t obj;  /* the file (HANDLE_FILE, HANDLE_OWN), else the object; 0: of neither */
+	enum page_mode mode; /* as in the REQ_OPEN; ops_open_object() sets it */
 	bool opened;   /* the core counts it */
 	int flags;     /* of open(), for files of an object */
 	pid_t pid;     /* who opened it */
@@ -40,15 +39,10 @@ struct handle {
 	struct fuse_pollhandle *poll; /* NULL: nobody has polled it */
 	UT_hash_handle hh; /* by end, while `opened` */
 
-	/* HANDLE_TEXT; HANDLE_DIR: records of a REQ_LIST; HANDLE_SIGNAL: a line without its end yet. */
+	/* HANDLE_TEXT, HANDLE_CONTROL; HANDLE_DIR: records of a REQ_LIST; HANDLE_SIGNAL: a line without its end yet. */
 	char *text;
 	size_t text_bytes;
 	uint64_t text_cookie; /* what the records were asked for with */
-
-	/* HANDLE_DIR: the name that `pid` had found it by; "" if not known. Its attributes when it was opened. */
-	enum name_dir dir;
-	char name[OBJECT_NAME_BYTES];
-	struct object_attr attr;
 };
 
 struct opens;
@@ -85,10 +79,10 @@ struct handle *opens_any(struct opens *opens);
 /* Whether any handle has the object open. */
 bool opens_has(struct opens *opens, uint64_t obj);
 
-/* Whether a program has the object's memory open for writing, so that the kernel may have dirty pages of it. */
+/* Whether a program has the file open for writing, so that the kernel may have dirty pages of it. */
 bool opens_written(struct opens *opens, uint64_t obj);
 
-/* The directory handle of the object that this thread has open, or NULL. */
-struct handle *opens_dir_of(struct opens *opens, uint64_t obj, pid_t pid);
+/* The handle of the inode that this thread has opened; NULL if it is none, or not the only one. */
+struct handle *opens_only(struct opens *opens, uint64_t ino, pid_t pid);
 
 #endif

@@ -18,7 +18,7 @@ struct request *ops_request(fuse_req_t req, request_done *done)
 
 uint32_t ops_segment(uint64_t ino)
 {
-	return inode_kind(ino) == KIND_MEMORY ? SEG_MEMORY : SEG_NONE;
+	return inode_kind(ino) == KIND_FILE ? SEG_MEMORY : SEG_NONE;
 }
 
 bool ops_is_own(fuse_req_t req)
@@ -48,9 +48,12 @@ void ops_reply_fixed(fuse_req_t req, uint64_t ino)
 void ops_open_object(struct request *request)
 {
 	struct handle *handle = request->handle;
-	struct msg msg = { .type = REQ_OPEN, .obj = handle->obj, .seg = ops_segment(handle->ino),
-	                   .mode = (uint8_t)handle->mode };
+	bool reads = (handle->flags & O_ACCMODE) == O_RDONLY;
+	struct msg msg = { .type = REQ_OPEN, .obj = handle->obj, .seg = ops_segment(handle->ino) };
 
+	if (handle->kind == HANDLE_FILE)
+		handle->mode = reads ? PAGE_SHARED : PAGE_EXCLUSIVE;
+	msg.mode = (uint8_t)handle->mode;
 	if (handle->kind == HANDLE_SIGNAL) {
 		msg.type = REQ_END_OPEN;
 		msg.flags = (handle->flags & O_ACCMODE) == O_WRONLY ? 0 : END_READS;
@@ -70,7 +73,6 @@ int ops_opened(struct request *request, const struct msg *reply)
 		return reply->error;
 	if (handle->kind == HANDLE_SIGNAL)
 		handle->end = reply->cookie;
-	handle->attr = reply->attr;
 	return opens_add(request->daemon->opens, handle);
 }
 
@@ -100,6 +102,18 @@ void ops_reply_open(struct request *request, unsigned flags)
 {
 	if (ops_answer_open(request->fuse, request->handle, flags)) /* nobody will release it */
 		ops_close(request->daemon, NULL, request->handle);
+	request_free(request);
+}
+
+void ops_reply_create(struct request *request, const struct object_attr *attr)
+{
+	struct handle *handle = request->handle;
+	struct fuse_entry_param entry = { .ino = handle->ino };
+	struct fuse_file_info fi = { .fh = (uintptr_t)handle, .keep_cache = 1 };
+
+	inode_fill(handle->ino, attr, &entry.attr);
+	if (fuse_reply_create(request->fuse, &entry, &fi))
+		ops_close(request->daemon, NULL, handle);
 	request_free(request);
 }
 

@@ -28,7 +28,7 @@ static inline struct handle *ops_handle(const struct fuse_file_info *fi)
 /* request_new() for an operation; NULL after -ENOMEM was answered. */
 struct request *ops_request(fuse_req_t req, request_done *done);
 
-/* Which segment an inode is; SEG_NONE for all but memory. */
+/* Which segment an inode is; SEG_NONE for all but files. */
 uint32_t ops_segment(uint64_t ino);
 
 /* Whether a thread of the notifier asks, which must not be made to wait: see owns.h. */
@@ -38,7 +38,7 @@ void ops_reply_entry(fuse_req_t req, uint64_t ino, const struct object_attr *att
 void ops_reply_fixed(fuse_req_t req, uint64_t ino);
 
 /*
- * Opens the request's handle at the core, as its kind, mode and flags say; then request->done. The reply is taken with
+ * Opens the request's handle at the core, as its kind and flags say; then request->done. The reply is taken with
  * ops_opened().
  */
 void ops_open_object(struct request *request);
@@ -55,6 +55,9 @@ int ops_answer_open(fuse_req_t req, struct handle *handle, unsigned flags);
 
 /* Answers with the handle, or closes it again if the program has gone. Frees the request. */
 void ops_reply_open(struct request *request, unsigned flags);
+
+/* The same for a file that was made, too, with what the core said when it was opened. */
+void ops_reply_create(struct request *request, const struct object_attr *attr);
 
 /* Answers with an error, and closes the handle. Frees the request. */
 void ops_refuse_open(struct request *request, int error);

@@ -304,7 +304,7 @@ void own_wait_for_lock(const struct own *own)
  */
 void own_grow(const struct own *own, uint64_t size_bytes)
 {
-	struct fuse_notify_store_out store = { .nodeid = inode_of(own->obj, KIND_MEMORY), .offset = size_bytes - 1,
+	struct fuse_notify_store_out store = { .nodeid = inode_of(own->obj, KIND_FILE), .offset = size_bytes - 1,
 	                                       .size = 1 };
 	struct fuse_out_header header = { .len = sizeof(header) + sizeof(store) + store.size, .error = FUSE_NOTIFY_STORE };
 	struct iovec parts[] = {
@@ -352,7 +352,7 @@ void owns_answer_lookup(struct owns *owns, fuse_req_t req, const char *name)
 	char *end;
 	uint64_t obj = strtoull(name, &end, 10);
 
-	entry.ino = entry.attr.st_ino = inode_of(obj, KIND_MEMORY);
+	entry.ino = entry.attr.st_ino = inode_of(obj, KIND_FILE);
 	if (*end || !inode_is_object(entry.ino) || spoil_answer(owns, entry.ino))
 		fuse_reply_err(req, ENOENT);
 	else

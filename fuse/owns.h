@@ -1,5 +1,5 @@
 /*
- * owns.h: the daemon's own way to the memory of objects, MOUNT/.netmem/.self/OBJECT. Only the notifier's threads may use
+ * owns.h: the daemon's own way to the files of objects, MOUNT/.netmem/.self/FILE. Only the notifier's threads may use
  * it, because the loop has to answer what they ask (K14).
  *
  * Nothing changes in the kernel but sizes that own_tell() and own_grow() say: all other answers to these threads are made
@@ -44,11 +44,11 @@ int own_fd(const struct own *own);
 /* The calling thread is one of the notifier's from now on. */
 void owns_enter(struct owns *owns);
 
-/* Borrows the object's handle, and opens it if need be; NULL, with errno, if the kernel does not know the object. */
+/* Borrows the file's handle, and opens it if need be; NULL, with errno, if the kernel does not know the file. */
 struct own *own_get(struct owns *owns, uint64_t obj);
 void own_put(struct own *own);
 
-/* Whether there is a handle of the object, and closing it as soon as nobody has borrowed it. */
+/* Whether there is a handle of the file, and closing it as soon as nobody has borrowed it. */
 bool owns_has(struct owns *owns, uint64_t obj);
 void owns_close(struct owns *owns, uint64_t obj);
 
@@ -69,7 +69,7 @@ void own_grow(const struct own *own, uint64_t size_bytes);
 /* Whether this thread is one of the notifier's. */
 bool owns_is(const struct owns *owns, pid_t thread);
 
-/* Answers it: a lookup in .self, a getattr and a setattr of memory. */
+/* Answers it: a lookup in .self, a getattr and a setattr of a file. */
 void owns_answer_lookup(struct owns *owns, fuse_req_t req, const char *name);
 void owns_answer_getattr(struct owns *owns, fuse_req_t req, fuse_ino_t ino);
 void owns_answer_setattr(fuse_req_t req);

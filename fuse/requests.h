@@ -41,7 +41,7 @@ struct request {
 	struct handle *handle;
 	size_t size;
 	off_t offset;
-	enum name_dir dir;
+	uint64_t dir;
 	char name[OBJECT_NAME_BYTES];
 };
 

@@ -210,7 +210,7 @@ bool session_mounted(const struct session *session)
 
 void session_drop(struct session *session, uint64_t obj)
 {
-	fuse_lowlevel_notify_inval_inode(session->fuse, inode_of(obj, KIND_MEMORY), 0, 0);
+	fuse_lowlevel_notify_inval_inode(session->fuse, inode_of(obj, KIND_FILE), 0, 0);
 }
 
 void session_stop(struct session *session)

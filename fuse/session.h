@@ -28,7 +28,7 @@ int session_mount(struct session *session, char *why, size_t why_bytes);
 
 bool session_mounted(const struct session *session);
 
-/* Takes all of the object's memory out of the kernel's cache. From a thread that serves no requests; may block. */
+/* Takes all of the file out of the kernel's cache. From a thread that serves no requests; may block. */
 void session_drop(struct session *session, uint64_t obj);
 
 /* No more requests are read. The kernel's side stays until session_free() or the end of the process. */

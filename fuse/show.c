@@ -63,7 +63,7 @@ static uint64_t ctime_ns(const struct stat *st)
 	return (uint64_t)st->st_ctim.tv_sec * NS_PER_SECOND + (uint64_t)st->st_ctim.tv_nsec;
 }
 
-/* Step 1. The home's ctimes of an object only grow. */
+/* Step 1. The home's ctimes of a file only grow. */
 static int settle(const struct own *own, uint64_t settle_ns, struct stat *st)
 {
 	struct patience patience = { .pause_ns = SHOW_PAUSE_FIRST_NS, .left_ns = SHOW_SETTLE_NS };

@@ -3,24 +3,52 @@
  * core knows which names and attributes it may answer at once.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/check.h"
+#include "fuse/caller.h"
+#include "fuse/names.h"
 #include "fuse/ops.h"
 #include "fuse/owns.h"
-#include "uv/deadline.h"
 
 /* rename() flags, from linux/fs.h, which does not go together with libc's headers everywhere. */
 #define FLAG_NOREPLACE (1u << 0)
 
-/* Places in a directory listing: ".", "..", what is fixed; then an object's name at its cookie plus this. */
+/* Places in a directory listing: ".", "..", what is fixed; then the names at their cookies plus this. */
 #define LIST_FIXED 3
 
-static bool holds_objects(uint64_t ino, enum name_dir *dir)
+/* The core's number of a directory in which names come and go; false for any other inode. */
+static bool dir_of(uint64_t ino, uint64_t *dir)
 {
+	if (inode_is_object(ino)) {
+		*dir = inode_object(ino);
+		return inode_kind(ino) == KIND_DIR;
+	}
 	*dir = ino == INODE_UNNAMED ? DIR_UNNAMED : DIR_ROOT;
 	return ino == INODE_ROOT || ino == INODE_UNNAMED;
+}
+
+/* Whether the names in it are of files, and not of objects. */
+static bool has_files(uint64_t dir)
+{
+	return dir != DIR_ROOT && dir != DIR_UNNAMED;
+}
+
+static bool holds_objects(uint64_t ino, uint64_t *dir)
+{
+	return dir_of(ino, dir) && !has_files(*dir);
+}
+
+static uint64_t child_ino(uint64_t dir, uint64_t obj)
+{
+	return inode_of(obj, has_files(dir) ? KIND_FILE : KIND_DIR);
+}
+
+/* Whether it is one of the names that are in each object's directory. */
+static bool is_fixed(uint64_t dir, const char *name)
+{
+	return has_files(dir) && inode_kind_of_name(name) >= 0;
 }
 
 /* With its NUL. */
@@ -47,54 +75,61 @@ static void entry_done(struct request *request, const struct msg *reply)
 	request_free(request);
 }
 
+/* An object comes with its file `memory`. The first program that creates it exclusively shall succeed: see caller.c. */
+static bool is_still_to_create(const struct request *request, const struct object_attr *attr)
+{
+	return has_files(request->dir) && attr->mode & OBJECT_FRESH && !strcmp(request->name, "memory") &&
+	       caller_creates_anew(request->pid);
+}
+
 /* Without the home there is a name to remove, and nothing more: the attributes are all zero. */
 static void name_done(struct request *request, const struct msg *reply)
 {
-	if (!reply->error)
+	if (!reply->error && is_still_to_create(request, &reply->attr)) {
+		request_answer(request, -ENOENT);
+		return;
+	}
+	if (!reply->error && !has_files(request->dir))
 		names_saw(request->daemon->names, request->pid, request->dir, request->name, reply->obj);
-	request->ino = inode_of(reply->obj, KIND_DIR);
+	request->ino = child_ino(request->dir, reply->obj);
 	entry_done(request, reply);
 }
 
-static void lookup_object(fuse_req_t req, enum name_dir dir, const char *name)
+/* A request about a name in the directory; NULL after an error was answered. */
+static struct request *name_request(fuse_req_t req, uint64_t dir, const char *name, request_done *done)
 {
-	struct daemon *daemon = ops_daemon(req);
-	struct msg msg = { .type = REQ_LOOKUP, .dir = (uint16_t)dir, .payload = name_payload(name) };
-	struct object_attr attr;
-	uint64_t buried = names_buried(daemon->names, deadline_now_ns(NULL), fuse_req_ctx(req)->pid, dir, name, &attr);
 	struct request *request;
 
-	if (buried) {
-		ops_reply_entry(req, inode_of(buried, KIND_DIR), &attr);
-		return;
-	}
 	if (strlen(name) >= OBJECT_NAME_BYTES) {
 		fuse_reply_err(req, ENAMETOOLONG);
-		return;
+		return NULL;
 	}
-	request = ops_request(req, name_done);
-	if (!request)
-		return;
-	strcpy(request->name, name);
-	request->dir = dir;
-	request_send(request, &msg);
+	request = ops_request(req, done);
+	if (request) {
+		request->dir = dir;
+		strcpy(request->name, name);
+	}
+	return request;
 }
 
-static void lookup_in_object(fuse_req_t req, uint64_t obj, const char *name)
+static void lookup_name(fuse_req_t req, uint64_t dir, const char *name)
 {
-	int kind = inode_kind_of_name(name);
-	struct msg msg = { .type = REQ_GETATTR, .obj = obj };
-	struct request *request;
+	struct msg msg = { .type = REQ_LOOKUP, .dir = dir, .payload = name_payload(name) };
+	struct request *request = name_request(req, dir, name, name_done);
 
-	if (kind < 0) {
-		fuse_reply_err(req, ENOENT);
-		return;
-	}
-	request = ops_request(req, entry_done);
+	if (request)
+		request_send(request, &msg);
+}
+
+/* control, status and signal. */
+static void lookup_fixed(fuse_req_t req, uint64_t obj, enum inode_kind kind)
+{
+	struct msg msg = { .type = REQ_GETATTR, .obj = obj, .seg = SEG_NONE };
+	struct request *request = ops_request(req, entry_done);
+
 	if (!request)
 		return;
-	request->ino = inode_of(obj, (enum inode_kind)kind);
-	msg.seg = ops_segment(request->ino);
+	request->ino = inode_of(obj, kind);
 	request_send(request, &msg);
 }
 
@@ -119,67 +154,134 @@ static void lookup_meta(fuse_req_t req, const char *name)
 
 void tree_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-	enum name_dir dir;
+	uint64_t dir;
 
 	if (parent == INODE_ROOT && !strcmp(name, ".netmem"))
 		ops_reply_fixed(req, INODE_META);
-	else if (holds_objects(parent, &dir))
-		lookup_object(req, dir, name);
+	else if (dir_of(parent, &dir) && is_fixed(dir, name))
+		lookup_fixed(req, dir, (enum inode_kind)inode_kind_of_name(name));
+	else if (dir_of(parent, &dir))
+		lookup_name(req, dir, name);
 	else if (parent == INODE_META)
 		lookup_meta(req, name);
 	else if (parent == INODE_SELF)
 		lookup_self(req, name);
-	else if (inode_is_object(parent) && inode_kind(parent) == KIND_DIR)
-		lookup_in_object(req, inode_object(parent), name);
 	else
 		fuse_reply_err(req, ENOENT);
 }
 
-/* --- objects come and go -------------------------------------------------------------------------------------------- */
-
-static void mkdir_done(struct request *request, const struct msg *reply)
-{
-	if (reply->error) {
-		request_answer(request, reply->error);
-		return;
-	}
-	names_saw(request->daemon->names, request->pid, request->dir, request->name, reply->obj);
-	ops_reply_entry(request->fuse, inode_of(reply->obj, KIND_DIR), &reply->attr);
-	request_free(request);
-}
+/* --- objects and files come and go ---------------------------------------------------------------------------------- */
 
 void tree_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 {
 	const struct fuse_ctx *ctx = fuse_req_ctx(req);
-	enum name_dir dir;
 	struct msg msg = {
 		.type = REQ_MKDIR,
-		.attr = { .mode = mode & 0777, .uid = ctx->uid, .gid = ctx->gid },
+		.attr = { .mode = mode & 07777, .uid = ctx->uid, .gid = ctx->gid },
 		.payload = name_payload(name),
 	};
 	struct request *request;
 
-	if (!holds_objects(parent, &dir)) {
+	if (!holds_objects(parent, &msg.dir)) {
 		fuse_reply_err(req, EPERM);
 		return;
 	}
-	if (strlen(name) >= OBJECT_NAME_BYTES) {
-		fuse_reply_err(req, ENAMETOOLONG);
-		return;
-	}
-	request = ops_request(req, mkdir_done);
-	if (!request)
-		return;
-	msg.dir = (uint16_t)dir;
-	request->dir = dir;
-	strcpy(request->name, name);
+	request = name_request(req, msg.dir, name, name_done);
+	if (request)
+		request_send(request, &msg);
+}
+
+/* Of files in objects; there are none elsewhere. 0 or an errno. */
+static int check_new_file(fuse_ino_t parent, const char *name, mode_t mode, uint64_t *dir)
+{
+	if (!S_ISREG(mode) || !dir_of(parent, dir) || !has_files(*dir))
+		return EPERM;
+	return is_fixed(*dir, name) ? EEXIST : 0;
+}
+
+static void send_create(struct request *request, const char *name, mode_t mode)
+{
+	const struct fuse_ctx *ctx = fuse_req_ctx(request->fuse);
+	struct msg msg = {
+		.type = REQ_CREATE,
+		.dir = request->dir,
+		.attr = { .mode = mode & 07777, .uid = ctx->uid, .gid = ctx->gid },
+		.payload = name_payload(name),
+	};
+
 	request_send(request, &msg);
 }
 
 void tree_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t device)
 {
-	(void)parent, (void)name, (void)mode, (void)device;
-	fuse_reply_err(req, EPERM);
+	struct request *request;
+	uint64_t dir;
+	int error = check_new_file(parent, name, mode, &dir);
+
+	(void)device;
+	if (error) {
+		fuse_reply_err(req, error);
+		return;
+	}
+	request = name_request(req, dir, name, name_done);
+	if (request)
+		send_create(request, name, mode);
+}
+
+static void create_opened(struct request *request, const struct msg *reply)
+{
+	int error = ops_opened(request, reply);
+
+	if (error)
+		ops_refuse_open(request, gone_is_enoent(error));
+	else
+		ops_reply_create(request, &reply->attr);
+}
+
+/*
+ * Somebody else may have created the file since the lookup. Without O_EXCL the program is to open that one. ESTALE
+ * makes the kernel start again with the lookup. It finds the file then, checks whether the program may open it, and
+ * truncates it if it is to.
+ */
+static void create_done(struct request *request, const struct msg *reply)
+{
+	struct handle *handle = request->handle;
+	int error = gone_is_enoent(reply->error);
+
+	if (error == -EEXIST && !(handle->flags & O_EXCL))
+		error = -ESTALE;
+	if (error) {
+		ops_refuse_open(request, error);
+		return;
+	}
+	handle->obj = reply->obj;
+	handle->ino = child_ino(request->dir, reply->obj);
+	request->done = create_opened;
+	ops_open_object(request);
+}
+
+void tree_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi)
+{
+	struct request *request;
+	uint64_t dir;
+	int error = check_new_file(parent, name, mode, &dir);
+
+	if (!error && fi->flags & O_DIRECT)
+		error = EINVAL;
+	if (error) {
+		fuse_reply_err(req, error);
+		return;
+	}
+	request = name_request(req, dir, name, create_done);
+	if (!request)
+		return;
+	request->handle = handle_new(request->daemon->opens, HANDLE_FILE, 0, request->pid);
+	if (!request->handle) {
+		request_answer(request, -ENOMEM);
+		return;
+	}
+	request->handle->flags = fi->flags;
+	send_create(request, name, mode);
 }
 
 void tree_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
@@ -194,79 +296,40 @@ void tree_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *na
 	fuse_reply_err(req, EPERM);
 }
 
-void tree_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi)
-{
-	(void)parent, (void)name, (void)mode, (void)fi;
-	fuse_reply_err(req, EPERM);
-}
-
 static void plain_done(struct request *request, const struct msg *reply)
 {
 	request_answer(request, gone_is_enoent(reply->error));
 }
 
-/* See names.h: who has the directory open will want to remove it next. */
-static void unlink_done(struct request *request, const struct msg *reply)
+static void remove_name(fuse_req_t req, uint64_t dir, const char *name, uint64_t obj)
 {
-	struct daemon *daemon = request->daemon;
-	const struct handle *handle = opens_dir_of(daemon->opens, request->obj, request->pid);
+	struct msg msg = { .type = REQ_REMOVE, .dir = dir, .obj = obj, .payload = name_payload(name) };
+	struct request *request = ops_request(req, plain_done);
 
-	if (!reply->error && handle && handle->name[0])
-		names_bury(daemon->names, deadline_now_ns(NULL), request->pid, handle->dir, handle->name, request->obj,
-		           &handle->attr);
-	plain_done(request, reply);
+	if (request)
+		request_send(request, &msg);
 }
 
 void tree_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-	/* The directory finds the name by the object. */
-	struct msg msg = { .type = REQ_REMOVE, .obj = inode_object(parent), .payload = name_payload("") };
-	int kind = inode_kind_of_name(name);
-	struct request *request;
+	uint64_t dir;
 
-	if (!inode_is_object(parent)) {
+	if (!dir_of(parent, &dir) || !has_files(dir) || is_fixed(dir, name))
 		fuse_reply_err(req, EPERM);
-		return;
-	}
-	if (kind != KIND_MEMORY) {
-		/* So that rm -r goes on to what counts. */
-		fuse_reply_err(req, kind < 0 ? ENOENT : 0);
-		return;
-	}
-	request = ops_request(req, unlink_done);
-	if (!request)
-		return;
-	request->obj = inode_object(parent);
-	request_send(request, &msg);
+	else
+		remove_name(req, dir, name, 0);
 }
 
 void tree_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-	struct daemon *daemon = ops_daemon(req);
-	pid_t pid = fuse_req_ctx(req)->pid;
-	enum name_dir dir;
-	struct msg msg = { .type = REQ_REMOVE, .payload = name_payload(name) };
-	struct request *request;
+	uint64_t dir;
 
-	if (!holds_objects(parent, &dir)) {
+	if (!holds_objects(parent, &dir))
 		fuse_reply_err(req, EPERM);
-		return;
-	}
-	if (parent == INODE_ROOT && !strcmp(name, ".netmem")) {
+	else if (parent == INODE_ROOT && !strcmp(name, ".netmem"))
 		fuse_reply_err(req, EBUSY);
-		return;
-	}
-	if (names_buried(daemon->names, deadline_now_ns(NULL), pid, dir, name, NULL)) {
-		names_exhume(daemon->names, pid, dir, name);
-		fuse_reply_err(req, 0);
-		return;
-	}
-	request = ops_request(req, plain_done);
-	if (!request)
-		return;
-	msg.dir = (uint16_t)dir;
-	msg.obj = names_object(daemon->names, pid, dir, name);
-	request_send(request, &msg);
+	else
+		remove_name(req, dir, name, names_object(ops_daemon(req)->names, fuse_req_ctx(req)->pid, dir, name));
 }
 
 void tree_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t to_parent, const char *to_name,
@@ -275,25 +338,24 @@ void tree_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t
 	char both[2 * OBJECT_NAME_BYTES];
 	size_t length = strlen(name) + 1;
 	size_t to_length = strlen(to_name) + 1;
-	enum name_dir dir;
-	enum name_dir to_dir;
-	struct msg msg = { .type = REQ_RENAME };
+	struct msg msg = { .type = REQ_RENAME, .flags = flags & FLAG_NOREPLACE ? REQUEST_NOREPLACE : 0 };
 	struct request *request;
+	int error = 0;
 
-	if (flags & ~FLAG_NOREPLACE) {
-		fuse_reply_err(req, EINVAL);
-		return;
-	}
-	if (!holds_objects(parent, &dir) || !holds_objects(to_parent, &to_dir)) {
-		fuse_reply_err(req, parent == to_parent ? EPERM : EXDEV);
-		return;
-	}
-	if (parent == INODE_ROOT && !strcmp(name, ".netmem")) {
-		fuse_reply_err(req, EBUSY);
-		return;
-	}
-	if (length > OBJECT_NAME_BYTES || to_length > OBJECT_NAME_BYTES) {
-		fuse_reply_err(req, ENAMETOOLONG);
+	if (flags & ~FLAG_NOREPLACE)
+		error = EINVAL;
+	else if (!dir_of(parent, &msg.dir) || !dir_of(to_parent, &msg.to_dir))
+		error = parent == to_parent ? EPERM : EXDEV;
+	else if (msg.dir != msg.to_dir && (has_files(msg.dir) || has_files(msg.to_dir)))
+		error = EXDEV;
+	else if (is_fixed(msg.dir, name) || is_fixed(msg.to_dir, to_name))
+		error = EPERM;
+	else if (parent == INODE_ROOT && !strcmp(name, ".netmem"))
+		error = EBUSY;
+	else if (length > OBJECT_NAME_BYTES || to_length > OBJECT_NAME_BYTES)
+		error = ENAMETOOLONG;
+	if (error) {
+		fuse_reply_err(req, error);
 		return;
 	}
 	request = ops_request(req, plain_done);
@@ -301,9 +363,6 @@ void tree_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t
 		return;
 	memcpy(both, name, length);
 	memcpy(both + length, to_name, to_length);
-	msg.dir = (uint16_t)dir;
-	msg.to_dir = (uint16_t)to_dir;
-	msg.flags = flags & FLAG_NOREPLACE ? REQUEST_NOREPLACE : 0;
 	msg.payload = (struct payload){
 		.kind = PAYLOAD_BYTES, .length_bytes = (uint32_t)(length + to_length), .bytes = both };
 	request_send(request, &msg);
@@ -323,14 +382,12 @@ static void opendir_done(struct request *request, const struct msg *reply)
 
 void tree_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct daemon *daemon = ops_daemon(req);
-	pid_t pid = fuse_req_ctx(req)->pid;
 	struct request *request = ops_request(req, opendir_done);
 
 	(void)fi;
 	if (!request)
 		return;
-	request->handle = handle_new(daemon->opens, HANDLE_DIR, ino, pid);
+	request->handle = handle_new(request->daemon->opens, HANDLE_DIR, ino, request->pid);
 	if (!request->handle) {
 		request_answer(request, -ENOMEM);
 		return;
@@ -340,7 +397,6 @@ void tree_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		return;
 	}
 	request->handle->obj = inode_object(ino);
-	names_name(daemon->names, pid, request->handle->obj, &request->handle->dir, request->handle->name);
 	ops_open_object(request);
 }
 
@@ -381,17 +437,6 @@ static void list_entry_at(struct listing *listing, off_t at, const char *name, u
 		listing->used += length;
 }
 
-/* memory comes last: removing it removes the object, and rm -r removes in this order. */
-static void list_object(struct listing *listing, uint64_t obj)
-{
-	list_entry_at(listing, 1, ".", inode_of(obj, KIND_DIR), S_IFDIR);
-	list_entry_at(listing, 2, "..", INODE_ROOT, S_IFDIR);
-	list_entry_at(listing, 3, inode_kind_name(KIND_CONTROL), inode_of(obj, KIND_CONTROL), S_IFREG);
-	list_entry_at(listing, 4, inode_kind_name(KIND_STATUS), inode_of(obj, KIND_STATUS), S_IFREG);
-	list_entry_at(listing, 5, inode_kind_name(KIND_SIGNAL), inode_of(obj, KIND_SIGNAL), S_IFREG);
-	list_entry_at(listing, 6, inode_kind_name(KIND_MEMORY), inode_of(obj, KIND_MEMORY), S_IFREG);
-}
-
 static void list_meta(struct listing *listing)
 {
 	list_entry_at(listing, 1, ".", INODE_META, S_IFDIR);
@@ -406,6 +451,8 @@ static void list_meta(struct listing *listing)
 /* Goes through the records "COOKIE OBJ NAME\0" that the handle has. Whether it has any to go on with. */
 static bool list_records(struct listing *listing, const struct handle *handle)
 {
+	mode_t type = inode_is_object(handle->ino) ? S_IFREG : S_IFDIR;
+	enum inode_kind kind = inode_is_object(handle->ino) ? KIND_FILE : KIND_DIR;
 	size_t used_before = listing->used;
 
 	for (size_t at = 0; at < handle->text_bytes && !listing->full;) {
@@ -415,7 +462,7 @@ static bool list_records(struct listing *listing, const struct handle *handle)
 		uint64_t obj = strtoull(name, &name, 10);
 
 		if (*name == ' ')
-			list_entry_at(listing, (off_t)cookie + LIST_FIXED, name + 1, inode_of(obj, KIND_DIR), S_IFDIR);
+			list_entry_at(listing, (off_t)cookie + LIST_FIXED, name + 1, inode_of(obj, kind), type);
 		at += strlen(record) + 1;
 	}
 	return listing->full || listing->used > used_before;
@@ -467,10 +514,10 @@ static void list_done(struct request *request, const struct msg *reply)
  * The directory service sends far more records than the kernel takes at once. They are kept at the handle and used up,
  * unless the program starts anew.
  */
-static void readdir_objects(fuse_req_t req, size_t size, off_t offset, struct handle *handle, enum name_dir dir)
+static void readdir_names(fuse_req_t req, size_t size, off_t offset, struct handle *handle, uint64_t dir)
 {
 	uint64_t cookie = offset > LIST_FIXED ? (uint64_t)offset - LIST_FIXED : 0;
-	struct msg msg = { .type = REQ_LIST, .dir = (uint16_t)dir, .cookie = cookie };
+	struct msg msg = { .type = REQ_LIST, .dir = dir, .cookie = cookie };
 	struct listing listing;
 	struct request *request;
 
@@ -499,10 +546,10 @@ static void readdir_objects(fuse_req_t req, size_t size, off_t offset, struct ha
 void tree_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
 {
 	struct listing listing;
-	enum name_dir dir;
+	uint64_t dir;
 
-	if (holds_objects(ino, &dir)) {
-		readdir_objects(req, size, offset, ops_handle(fi), dir);
+	if (dir_of(ino, &dir)) {
+		readdir_names(req, size, offset, ops_handle(fi), dir);
 		return;
 	}
 	if (listing_init(&listing, req, size, offset)) {
@@ -511,7 +558,5 @@ void tree_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, str
 	}
 	if (ino == INODE_META)
 		list_meta(&listing);
-	else if (inode_is_object(ino))
-		list_object(&listing, inode_object(ino));
 	listing_reply(&listing);
 }

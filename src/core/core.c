@@ -109,6 +109,7 @@ static int request_refusal(const struct msg *msg)
 			return -ENAMETOOLONG;
 		/* fall through */
 	case REQ_MKDIR:
+	case REQ_CREATE:
 	case REQ_LOOKUP:
 	case REQ_REMOVE:
 		return first >= OBJECT_NAME_BYTES ? -ENAMETOOLONG : 0;
@@ -305,10 +306,12 @@ void core_free(struct core *core)
 
 uint64_t core_deadline_ns(const struct core *core)
 {
-	uint64_t session = sessions_deadline_ns(core->session);
-	uint64_t holder = holder_deadline_ns(core->holder);
+	uint64_t deadline_ns = sessions_deadline_ns(core->session);
+	uint64_t holder_ns = holder_deadline_ns(core->holder), home_ns = home_deadline_ns(core->home);
 
-	return session < holder ? session : holder;
+	if (holder_ns < deadline_ns)
+		deadline_ns = holder_ns;
+	return home_ns < deadline_ns ? home_ns : deadline_ns;
 }
 
 bool core_open_size(const struct core *core, uint64_t obj, uint32_t seg, uint64_t *size_bytes)

@@ -150,9 +150,12 @@ int rsm_object_revoke(const struct rsm_object *object)
 
 static int mode_set(const struct rsm_object *object, mode_t mode)
 {
-	while (fchmod(object->dir, mode))
-		if (errno != EINTR)
-			return -errno;
+	const int parts[] = { object->dir, object->memory };
+
+	for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+		while (fchmod(parts[i], mode))
+			if (errno != EINTR)
+				return -errno;
 	return 0;
 }
 

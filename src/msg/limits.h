@@ -22,6 +22,9 @@
 
 /* Names of objects and of nodes, with the NUL. A longer one is ENAMETOOLONG, from a peer it ends the session. */
 #define OBJECT_NAME_BYTES 256
+
+/* The file that mkdir makes in each object. */
+#define MEMORY_NAME "memory"
 #define NODE_NAME_BYTES 64
 
 /* "HOST:PORT" or "unix:PATH", with the NUL. */
@@ -88,6 +91,9 @@
 #define DWELL_NS UINT64_C(10000)
 #define DWELL_LONG_NS UINT64_C(1000000)
 #define DWELL_QUICK_NS UINT64_C(100000)
+
+/* How long a file that was replaced stays for programs that have just looked it up. */
+#define REPLACED_NS UINT64_C(200000000)
 
 /* How long a write waits, twice, for its page to be dropped before it counts as locked by the write itself. */
 #define STALE_NS UINT64_C(1000000)

@@ -14,7 +14,7 @@
 
 #include "limits.h"
 
-#define PROTOCOL_VERSION 3
+#define PROTOCOL_VERSION 4
 
 /* A page's mode at a node, in growing order of what the node may do. */
 enum page_mode { PAGE_INVALID = 0, PAGE_SHARED = 1, PAGE_EXCLUSIVE = 2 };
@@ -29,20 +29,24 @@ enum msg_type {
 	MSG_LEAVE,     /* the sender goes away in good order; number */
 
 	/* Requests that a MSG_REPLY with the same req answers. To the directory: */
-	MSG_INSERT, /* obj, dir, payload NAME */
+	MSG_INSERT, /* obj, dir, payload NAME; of an object also cookie: its first file, whose name in it is `memory`
+	               -> with -EEXIST obj: what has the name */
 	MSG_LOOKUP, /* dir, payload NAME -> obj; the node may keep the name until it is recalled */
-	MSG_REMOVE, /* dir, payload NAME, obj (0: whatever has the name) */
-	MSG_RENAME, /* dir, to_dir, flags REQUEST_NOREPLACE, payload "OLD\0NEW\0" */
+	MSG_REMOVE, /* dir, payload NAME, obj (0: whatever has the name); flags REQUEST_ALL: of an object with other files than
+	               `memory` too */
+	MSG_RENAME, /* dir, to_dir, flags REQUEST_NOREPLACE, payload "OLD\0NEW\0"; a file replaces one of its object */
 	MSG_LIST,   /* dir, cookie (0: from the start), flags REQUEST_KEEP: the node keeps the list and is told of each change
 	               -> payload of records "COOKIE OBJ NAME\0", numbers in decimal; COOKIE goes on after that name; an empty
 	               payload is the end */
 	/* To an object's home: */
-	MSG_CREATE,  /* attr -> obj: a new object without a name */
+	MSG_CREATE,  /* attr -> obj: a new object without a name, cookie: its first file; or obj: the object, a file of which is
+	                made -> obj */
+	MSG_CLAIM,   /* obj: a file, attr -> attr: who makes it is the first; -EEXIST: it was opened or resized */
 	MSG_GETATTR, /* obj -> attr, flags ATTR_KEEP */
 	MSG_SETATTR, /* obj, seg, flags SETATTR_*, attr, size -> attr, flags ATTR_KEEP; with SETATTR_SIZE as SETSIZE */
 	MSG_STATUS,  /* obj -> payload: the text of the status file */
 	MSG_CONTROL, /* obj, payload: the text written */
-	MSG_OPEN,    /* obj, seg, mode (INVALID: not its memory), flags REQUEST_KEEP (no program has it open, so that it does
+	MSG_OPEN,    /* obj, seg, mode (INVALID: not its bytes), flags REQUEST_KEEP (no program has it open, so that it does
 	                not end by that): the node has it open from now on
 	                -> attr, flags ATTR_KEEP, OPEN_LINGERS */
 	MSG_OWN,     /* obj, cookie: the end that its life is tied to, attr.uid: who wants that */
@@ -56,7 +60,7 @@ enum msg_type {
 	MSG_DOWNGRADE, /* obj, seg: all that the node holds exclusive it now holds shared */
 	MSG_PUT,       /* obj, seg, page, offset, attr.mtime_ns, payload: bytes of one page that the node holds exclusive.
 	                  PUT_GROWS: req, size: the segment is at least that long from now on -> as a change of size */
-	MSG_LINK,      /* directory to home: obj, flags LINK_*: how it is named */
+	MSG_LINK,      /* directory to home: obj, flags LINK_*: how it is named; of a file payload NAME */
 	MSG_GONE,      /* home to directory: obj is no more, forget its name */
 
 	/* Pages, in runs of count. */
@@ -69,11 +73,12 @@ enum msg_type {
 	MSG_SIZE,          /* home to node: obj, seg, size, low, cookie, flags SIZE_REVOKED, SIZE_SITS: drop what lies past low,
 	                      show the kernel the size */
 	MSG_SIZED,         /* node to home: obj, seg, cookie: done */
-	MSG_ATTR_RECALL,   /* home to node: obj, mode INVALID: forget the attributes; SHARED: somebody asks for them */
+	MSG_ATTR_RECALL,   /* home to node: obj, mode INVALID: forget the attributes; SHARED: somebody asks for them; flags
+	                      REQUEST_ALL: of an object and all its files */
 	MSG_ATTR_RECALLED, /* node to home: obj, mode EXCLUSIVE: programs there have it open for writing; SHARED: for reading,
 	                      and none will write without asking first; INVALID: none has it open */
 	MSG_REAP,          /* home to node: obj: from now on it is not kept open without a program that has it open */
-	MSG_NAME_RECALL,   /* directory to node: dir, payload NAME: forget what has this name */
+	MSG_NAME_RECALL,   /* directory to node: dir, payload NAME: forget what has this name; "": all names of dir, for ever */
 	MSG_NAME_RECALLED, /* node to directory: dir, payload NAME */
 	MSG_NAME,          /* directory to node that keeps the list: dir, obj (0: none), cookie, payload NAME */
 
@@ -86,8 +91,9 @@ enum msg_type {
 	 */
 	REQ_LOOKUP,  /* dir, payload NAME -> obj, attr */
 	REQ_LIST,    /* dir, cookie -> payload of records, see MSG_LIST */
-	REQ_MKDIR,   /* dir, attr, payload NAME -> obj, attr */
-	REQ_REMOVE,  /* dir, payload NAME, obj */
+	REQ_MKDIR,   /* dir, attr, payload NAME -> obj, attr, cookie: its file `memory` */
+	REQ_CREATE,  /* dir: an object, attr, payload NAME -> obj: a new file, attr; also `memory` that nobody has used yet */
+	REQ_REMOVE,  /* dir, payload NAME, obj, flags REQUEST_ALL */
 	REQ_RENAME,  /* dir, to_dir, flags REQUEST_NOREPLACE, payload "OLD\0NEW\0" */
 	REQ_GETATTR, /* obj, seg -> attr */
 	REQ_SETATTR, /* obj, seg, flags SETATTR_*, attr, size -> attr */
@@ -109,11 +115,13 @@ enum msg_type {
 	MSG_TYPES
 };
 
-/* Segments of an object: `memory`, the only one so far; and no segment at all. */
+/* What a message is about: a file's bytes, and with them its size; or none. */
 #define SEG_MEMORY 0u
 #define SEG_NONE UINT32_MAX
 
-enum name_dir { DIR_ROOT = 0, DIR_UNNAMED = 1 };
+/* Directories: two of objects; an object's id: that of its files. */
+#define DIR_ROOT UINT64_C(0)
+#define DIR_UNNAMED UINT64_C(1)
 
 enum {
 	REQUEST_NOREPLACE = 1 << 0,
@@ -141,22 +149,31 @@ enum {
 	PUT_GROWS = 1 << 22,
 	GET_PAST_END = 1 << 23, /* for a write that makes the segment longer */
 	SIZE_SITS = 1 << 24,    /* a growing PUT of the node is answered after this */
-	MSG_FLAGS = (1 << 25) - 1
+	SETATTR_ATIME = 1 << 25,
+	REQUEST_ALL = 1 << 26,
+	LINK_REPLACED = 1 << 27, /* besides LINK_NONE: another file has taken its name */
+	MSG_FLAGS = (1 << 28) - 1
 };
 
 /* What an error in a message may be: Linux has none beyond, and a kernel refuses to be told one. */
 #define ERRNO_MAX 133
 
-/* In attr.mode, said by the home: the object's life is tied to an end. */
+/*
+ * In attr.mode, said by the home: the object's life is tied to an end; nobody has opened or resized the file yet; it has no
+ * name any more.
+ */
 #define OBJECT_OWNED (1u << 16)
+#define OBJECT_FRESH (1u << 17)
+#define OBJECT_REMAINS (1u << 18)
 
 /* What all nodes agree on about an object. Times in ns since 1970. */
 struct object_attr {
-	uint32_t mode; /* permission bits as the node that asks is to see them, OBJECT_OWNED */
+	uint32_t mode; /* permission bits as the node that asks is to see them, and OBJECT_* */
 	uint32_t uid;
 	uint32_t gid;
 	uint64_t size_bytes;
 	uint64_t used_bytes; /* of memory at the home */
+	uint64_t atime_ns;
 	uint64_t mtime_ns;
 	uint64_t ctime_ns;
 };
@@ -173,15 +190,15 @@ struct payload {
 struct msg {
 	uint8_t type;
 	uint8_t mode;
-	uint16_t dir;
-	uint16_t to_dir;
 	uint32_t flags;
 	int32_t error; /* 0 or a negative errno of Linux */
 	uint32_t req;
 	uint32_t epoch;
 	uint32_t number;
 	uint64_t cluster;
-	uint64_t obj;
+	uint64_t dir; /* in answers with attributes: of a file, its object */
+	uint64_t to_dir;
+	uint64_t obj; /* an object or one of its files, which have ids of their own */
 	uint32_t seg;
 	uint32_t count;
 	uint64_t page;

@@ -46,6 +46,7 @@ static const struct type_info types[MSG_TYPES] = {
 	[MSG_RENAME] = { "RENAME", true, FIELD_REQ | FIELD_DIR | FIELD_TO_DIR },
 	[MSG_LIST] = { "LIST", true, FIELD_REQ | FIELD_DIR | FIELD_COOKIE },
 	[MSG_CREATE] = { "CREATE", true, FIELD_REQ },
+	[MSG_CLAIM] = { "CLAIM", true, FIELD_REQ | FIELD_OBJ },
 	[MSG_GETATTR] = { "GETATTR", true, FIELD_REQ | FIELD_OBJ },
 	[MSG_SETATTR] = { "SETATTR", true, FIELD_REQ | FIELD_OBJ | FIELD_SEG | FIELD_SIZE },
 	[MSG_STATUS] = { "STATUS", true, FIELD_REQ | FIELD_OBJ },
@@ -77,6 +78,7 @@ static const struct type_info types[MSG_TYPES] = {
 	[REQ_LOOKUP] = { "REQ_LOOKUP", false, FIELD_DIR },
 	[REQ_LIST] = { "REQ_LIST", false, FIELD_DIR | FIELD_COOKIE },
 	[REQ_MKDIR] = { "MKDIR", false, FIELD_DIR },
+	[REQ_CREATE] = { "REQ_CREATE", false, FIELD_DIR },
 	[REQ_REMOVE] = { "REQ_REMOVE", false, FIELD_OBJ | FIELD_DIR },
 	[REQ_RENAME] = { "REQ_RENAME", false, FIELD_DIR | FIELD_TO_DIR },
 	[REQ_GETATTR] = { "REQ_GETATTR", false, FIELD_OBJ | FIELD_SEG },
@@ -132,6 +134,9 @@ static const struct {
 	{ PUT_GROWS, "grows" },
 	{ GET_PAST_END, "past-end" },
 	{ SIZE_SITS, "sits" },
+	{ SETATTR_ATIME, "set-atime" },
+	{ REQUEST_ALL, "all" },
+	{ LINK_REPLACED, "replaced" },
 };
 
 struct line {
@@ -177,6 +182,14 @@ static void put_object(struct line *line, bool always, uint64_t obj)
 		put(line, " obj=%" PRIu32 ":%" PRIu64, object_home(obj), obj & ((UINT64_C(1) << OBJECT_COUNT_BITS) - 1));
 }
 
+static void put_dir(struct line *line, bool always, const char *name, uint64_t dir)
+{
+	if (object_home(dir))
+		put(line, " %s=%" PRIu32 ":%" PRIu64, name, object_home(dir), dir & ((UINT64_C(1) << OBJECT_COUNT_BITS) - 1));
+	else
+		put_number(line, always, name, dir);
+}
+
 static void put_segment(struct line *line, bool always, uint32_t seg)
 {
 	if (seg == SEG_NONE)
@@ -209,6 +222,7 @@ static void put_attr(struct line *line, const struct object_attr *attr)
 		put(line, " attr=%04" PRIo32 ":%" PRIu32 ":%" PRIu32, attr->mode, attr->uid, attr->gid);
 	put_number(line, false, "attr.size", attr->size_bytes);
 	put_number(line, false, "attr.used", attr->used_bytes);
+	put_number(line, false, "attr.atime", attr->atime_ns);
 	put_number(line, false, "attr.mtime", attr->mtime_ns);
 	put_number(line, false, "attr.ctime", attr->ctime_ns);
 }
@@ -231,8 +245,8 @@ char *msg_print(const struct msg *msg, char *buffer, size_t size_bytes)
 	put_number(&line, fields & FIELD_COUNT, "count", msg->count);
 	put_mode(&line, fields & FIELD_MODE, msg->mode);
 	put_number(&line, fields & FIELD_OFFSET, "offset", msg->offset);
-	put_number(&line, fields & FIELD_DIR, "dir", msg->dir);
-	put_number(&line, fields & FIELD_TO_DIR, "to_dir", msg->to_dir);
+	put_dir(&line, fields & FIELD_DIR, "dir", msg->dir);
+	put_dir(&line, fields & FIELD_TO_DIR, "to_dir", msg->to_dir);
 	put_number(&line, fields & FIELD_SIZE, "size", msg->size);
 	put_number(&line, fields & FIELD_LOW, "low", msg->low);
 	put_number(&line, fields & FIELD_COOKIE, "cookie", msg->cookie);

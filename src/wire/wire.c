@@ -23,29 +23,29 @@ enum {
 	AT_MODE = 7,
 	AT_LENGTH = 8,
 	AT_ERROR = 12,
-	AT_DIR = 16,
-	AT_TO_DIR = 18,
-	AT_FLAGS = 20,
-	AT_REQ = 24,
-	AT_EPOCH = 28,
-	AT_NUMBER = 32,
-	AT_SEG = 36,
-	AT_COUNT = 40,
-	AT_OFFSET = 44,
-	AT_CLUSTER = 48,
-	AT_OBJ = 56,
-	AT_PAGE = 64,
-	AT_SIZE = 72,
-	AT_LOW = 80,
-	AT_COOKIE = 88,
-	AT_ATTR_MODE = 96,
-	AT_ATTR_UID = 100,
-	AT_ATTR_GID = 104,
-	AT_ZERO_32 = 108,
-	AT_ATTR_SIZE = 112,
-	AT_ATTR_USED = 120,
-	AT_ATTR_MTIME = 128,
-	AT_ATTR_CTIME = 136,
+	AT_FLAGS = 16,
+	AT_REQ = 20,
+	AT_EPOCH = 24,
+	AT_NUMBER = 28,
+	AT_SEG = 32,
+	AT_COUNT = 36,
+	AT_OFFSET = 40,
+	AT_ATTR_MODE = 44,
+	AT_ATTR_UID = 48,
+	AT_ATTR_GID = 52,
+	AT_CLUSTER = 56,
+	AT_OBJ = 64,
+	AT_PAGE = 72,
+	AT_SIZE = 80,
+	AT_LOW = 88,
+	AT_COOKIE = 96,
+	AT_DIR = 104,
+	AT_TO_DIR = 112,
+	AT_ATTR_SIZE = 120,
+	AT_ATTR_USED = 128,
+	AT_ATTR_ATIME = 136,
+	AT_ATTR_MTIME = 144,
+	AT_ATTR_CTIME = 152,
 };
 
 struct wire_decoder {
@@ -115,8 +115,8 @@ void wire_encode(const struct msg *msg, uint8_t header[WIRE_HEADER_BYTES])
 	header[AT_MODE] = msg->mode;
 	put_32(header + AT_LENGTH, WIRE_HEADER_BYTES + msg->payload.length_bytes);
 	put_32(header + AT_ERROR, (uint32_t)msg->error);
-	put_16(header + AT_DIR, msg->dir);
-	put_16(header + AT_TO_DIR, msg->to_dir);
+	put_64(header + AT_DIR, msg->dir);
+	put_64(header + AT_TO_DIR, msg->to_dir);
 	put_32(header + AT_FLAGS, msg->flags);
 	put_32(header + AT_REQ, msg->req);
 	put_32(header + AT_EPOCH, msg->epoch);
@@ -133,9 +133,9 @@ void wire_encode(const struct msg *msg, uint8_t header[WIRE_HEADER_BYTES])
 	put_32(header + AT_ATTR_MODE, msg->attr.mode);
 	put_32(header + AT_ATTR_UID, msg->attr.uid);
 	put_32(header + AT_ATTR_GID, msg->attr.gid);
-	put_32(header + AT_ZERO_32, 0);
 	put_64(header + AT_ATTR_SIZE, msg->attr.size_bytes);
 	put_64(header + AT_ATTR_USED, msg->attr.used_bytes);
+	put_64(header + AT_ATTR_ATIME, msg->attr.atime_ns);
 	put_64(header + AT_ATTR_MTIME, msg->attr.mtime_ns);
 	put_64(header + AT_ATTR_CTIME, msg->attr.ctime_ns);
 }
@@ -146,8 +146,8 @@ static void decode_fields(const uint8_t *header, struct msg *msg)
 	msg->type = header[AT_TYPE];
 	msg->mode = header[AT_MODE];
 	msg->error = (int32_t)get_32(header + AT_ERROR);
-	msg->dir = get_16(header + AT_DIR);
-	msg->to_dir = get_16(header + AT_TO_DIR);
+	msg->dir = get_64(header + AT_DIR);
+	msg->to_dir = get_64(header + AT_TO_DIR);
 	msg->flags = get_32(header + AT_FLAGS);
 	msg->req = get_32(header + AT_REQ);
 	msg->epoch = get_32(header + AT_EPOCH);
@@ -166,6 +166,7 @@ static void decode_fields(const uint8_t *header, struct msg *msg)
 	msg->attr.gid = get_32(header + AT_ATTR_GID);
 	msg->attr.size_bytes = get_64(header + AT_ATTR_SIZE);
 	msg->attr.used_bytes = get_64(header + AT_ATTR_USED);
+	msg->attr.atime_ns = get_64(header + AT_ATTR_ATIME);
 	msg->attr.mtime_ns = get_64(header + AT_ATTR_MTIME);
 	msg->attr.ctime_ns = get_64(header + AT_ATTR_CTIME);
 }
@@ -178,8 +179,6 @@ static int decode_header(const uint8_t *header, struct msg *msg, const char **wh
 		return refuse(why, -EBADMSG, "frame shorter than its header");
 	if (frame_bytes > WIRE_FRAME_BYTES_MAX)
 		return refuse(why, -EMSGSIZE, "frame over the limit");
-	if (get_32(header + AT_ZERO_32) != 0)
-		return refuse(why, -EBADMSG, "reserved bytes used");
 	decode_fields(header, msg);
 	msg->payload = (struct payload){ .kind = PAYLOAD_NONE, .length_bytes = frame_bytes - WIRE_HEADER_BYTES };
 	return wire_check_header(msg, why);

@@ -5,22 +5,21 @@
  * A frame is a header of WIRE_HEADER_BYTES, the same for all types, and the payload. Little-endian:
  *
  *	offset  bytes
- *	  0     4   magic "NMEM"            48     8   cluster
- *	  4     2   PROTOCOL_VERSION        56     8   obj
- *	  6     1   type                    64     8   page
- *	  7     1   mode                    72     8   size
- *	  8     4   length of the frame     80     8   low
- *	 12     4   error                   88     8   cookie
- *	 16     2   dir                     96     4   attr.mode
- *	 18     2   to_dir                 100     4   attr.uid
- *	 20     4   flags                  104     4   attr.gid
- *	                                   108     4   0
- *	 24     4   req                    112     8   attr.size_bytes
- *	 28     4   epoch                  120     8   attr.used_bytes
- *	 32     4   number                 128     8   attr.mtime_ns
- *	 36     4   seg                    136     8   attr.ctime_ns
- *	 40     4   count                  144         payload
- *	 44     4   offset
+ *	  0     4   magic "NMEM"             52     4   attr.gid
+ *	  4     2   PROTOCOL_VERSION         56     8   cluster
+ *	  6     1   type                     64     8   obj
+ *	  7     1   mode                     72     8   page
+ *	  8     4   length of the frame      80     8   size
+ *	 12     4   error                    88     8   low
+ *	 16     4   flags                    96     8   cookie
+ *	 20     4   req                     104     8   dir
+ *	 24     4   epoch                   112     8   to_dir
+ *	 28     4   number                  120     8   attr.size_bytes
+ *	 32     4   seg                     128     8   attr.used_bytes
+ *	 36     4   count                   136     8   attr.atime_ns
+ *	 40     4   offset                  144     8   attr.mtime_ns
+ *	 44     4   attr.mode               152     8   attr.ctime_ns
+ *	 48     4   attr.uid                160         payload
  */
 #ifndef NETMEM_WIRE_WIRE_H
 #define NETMEM_WIRE_WIRE_H
@@ -30,7 +29,7 @@
 
 #include "msg/msg.h"
 
-#define WIRE_HEADER_BYTES 144
+#define WIRE_HEADER_BYTES 160
 #define WIRE_FRAME_BYTES_MAX (WIRE_HEADER_BYTES + MSG_PAYLOAD_BYTES)
 
 /*

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#define MODE_BITS (07777u | OBJECT_OWNED)
+#define MODE_BITS (07777u | OBJECT_OWNED | OBJECT_FRESH | OBJECT_REMAINS)
 #define OBJECT_PAGES_MAX (OBJECT_BYTES_MAX / PAGE_BYTES)
 
 /* What may follow the header. */
@@ -37,6 +37,7 @@ static const struct type_rule rules[MSG_TYPES] = {
 	[MSG_REMOVE] = { RULE_NAME, 0 },
 	[MSG_RENAME] = { RULE_TWO_NAMES, 0 },
 	[MSG_CREATE] = { RULE_NONE, 0 },
+	[MSG_CLAIM] = { RULE_NONE, OF_OBJECT },
 	[MSG_GETATTR] = { RULE_NONE, OF_OBJECT },
 	[MSG_SETATTR] = { RULE_NONE, OF_OBJECT | OR_NO_SEG },
 	[MSG_STATUS] = { RULE_NONE, OF_OBJECT },
@@ -50,7 +51,7 @@ static const struct type_rule rules[MSG_TYPES] = {
 	[MSG_DISOWN] = { RULE_NONE, OF_OBJECT },
 	[MSG_DOWNGRADE] = { RULE_NONE, OF_OBJECT },
 	[MSG_PUT] = { RULE_PUT, OF_OBJECT },
-	[MSG_LINK] = { RULE_NONE, OF_OBJECT },
+	[MSG_LINK] = { RULE_NAME, OF_OBJECT },
 	[MSG_GONE] = { RULE_NONE, OF_OBJECT },
 	[MSG_GET] = { RULE_NONE, OF_OBJECT | OF_PAGES },
 	[MSG_GRANT] = { RULE_GRANT, OF_OBJECT | OF_PAGES },
@@ -73,12 +74,17 @@ static int refuse(const char **why, int error, const char *reason)
 	return error;
 }
 
+static bool directory(uint64_t dir)
+{
+	return dir <= DIR_UNNAMED || (object_home(dir) != 0 && object_home(dir) <= NODE_NUMBER_MAX);
+}
+
 /* The limits that hold whatever the type is. */
 static int check_fields(const struct msg *msg, const char **why)
 {
 	if (msg->mode > PAGE_EXCLUSIVE)
 		return refuse(why, -EBADMSG, "unknown page mode");
-	if (msg->dir > DIR_UNNAMED || msg->to_dir > DIR_UNNAMED)
+	if (!directory(msg->dir) || !directory(msg->to_dir))
 		return refuse(why, -EBADMSG, "unknown directory");
 	if (msg->flags & ~(unsigned)MSG_FLAGS)
 		return refuse(why, -EOPNOTSUPP, "unknown flag");
@@ -209,12 +215,27 @@ static bool address_good(const char *address, size_t length_bytes)
 	return length_bytes < ADDRESS_BYTES && printable(address, length_bytes, '!');
 }
 
-/* What characters a name may have is for the directory to say. Without an object, the name must not be empty. */
+/* Names that may be empty: what is known by its number, has no name, or stands for all in an object. */
+static bool may_be_empty(const struct msg *msg)
+{
+	switch (msg->type) {
+	case MSG_REMOVE:
+	case MSG_LINK:
+		return msg->obj != 0;
+	case MSG_NAME_RECALL:
+	case MSG_NAME_RECALLED:
+		return msg->dir > DIR_UNNAMED;
+	default:
+		return false;
+	}
+}
+
+/* What characters a name may have is for the directory to say. */
 static bool name_good(const struct msg *msg, const char *text, const char *end)
 {
 	size_t length_bytes = strnlen(text, (size_t)(end - text));
 
-	if (length_bytes == 0 && !(msg->type == MSG_REMOVE && msg->obj != 0))
+	if (length_bytes == 0 && !may_be_empty(msg))
 		return false;
 	return length_bytes < OBJECT_NAME_BYTES && (size_t)(end - text) - length_bytes <= 1;
 }
@@ -295,7 +316,7 @@ int wire_check_payload(const struct msg *msg, const char **why)
 		good = text && line_good(text, end);
 		break;
 	case RULE_NAME:
-		good = text && name_good(msg, text, end);
+		good = text ? name_good(msg, text, end) : may_be_empty(msg);
 		break;
 	case RULE_TWO_NAMES:
 		good = text && two_names_good(text, end);

@@ -326,6 +326,7 @@ static void case_control(const char **mounts)
 		expect_there(mounts[m], end);
 	}
 	path_of(path, mounts[1], NULL);
+	path_of(path, mounts[1], "memory");
 	expect(0, result_of(chmod(path, 0604)), "chmod()", mounts[1]);
 	for (unsigned m = 0; m < MOUNTS; m++) {
 		path_of(path, mounts[m], "memory");

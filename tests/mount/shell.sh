@@ -6,16 +6,15 @@ test_shell_objects() {
 	quiet mkdir "$A/board"
 	[ -d "$B/board" ] || fail "an object made on one node is not there on another"
 	refused exists mkdir "$B/board"
-	same "control memory signal status" "$(ls "$B/board" | sort | tr '\n' ' ' | sed 's/ $//')" "the files of an object"
+	same memory "$(ls -A "$B/board")" "the files of an object"
 	same 0 "$(stat -c %s "$B/board/memory")" "the size after mkdir"
 
 	quiet rm -r "$A/board"
 	[ ! -e "$B/board" ] || fail "rm -r on one node left the object on another"
-	for command in 'rm -r' 'rm -rf' rmdir 'rm_memory' 'find_delete'; do
+	for command in 'rm -r' 'rm -rf' rmdir 'find_delete'; do
 		quiet mkdir "$A/board"
 		echo text >"$A/board/memory"
 		case $command in
-		rm_memory) quiet rm "$B/board/memory" ;;
 		find_delete) quiet find "$B/board" -delete ;;
 		*) quiet $command "$B/board" ;;
 		esac
@@ -29,8 +28,10 @@ test_shell_objects() {
 	refused 'No such file' rm -r "$A/none"
 
 	quiet mkdir "$A/board"
-	quiet rm "$A/board/control" "$A/board/signal" "$A/board/status"
-	[ -d "$B/board" ] || fail "rm of control, signal and status removed the object"
+	for name in control signal status; do
+		refused 'not permitted' rm -f "$A/board/$name"
+		[ -e "$B/board/$name" ] || fail "$name is gone"
+	done
 	echo text >"$A/board/memory"
 	quiet mv "$A/board" "$A/moved"
 	[ ! -e "$B/board" ] || fail "the old name is still there after mv"
@@ -49,7 +50,6 @@ test_shell_objects() {
 	same other "$(cat "$B/other/memory")" "the other's memory after a refused mv"
 	refused 'not permitted' mkdir "$A/moved/sub"
 	refused 'not permitted' touch "$A/file"
-	refused 'not permitted' touch "$B/moved/file"
 	refused '' ln -s moved "$A/link"
 	refused '' ln "$A/moved/memory" "$A/moved/link"
 	quiet mkdir -m 700 "$A/private"
@@ -129,7 +129,7 @@ test_shell_attributes() {
 	quiet chmod 750 "$A/board"
 	stat_all board
 	same 750 "$(stat -c %a "$B/board")" "the object's mode after chmod"
-	quiet chown 1234:2345 "$A/board"
+	quiet chown -R 1234:2345 "$A/board"
 	stat_all board
 	same 1234:2345 "$(stat -c %u:%g "$C/3/board/memory")" "the owner after chown"
 	quiet touch -m -d '2020-02-03 04:05:06' "$B/board/memory"

@@ -24,11 +24,60 @@ struct object *checker_object(struct sim *sim, uint64_t id)
 	object->index = index;
 	object->next = sim->objects;
 	sim->objects = object;
-	checker_attrs_init(sim, object);
+	reg_init(&object->mode, &sim->sched, REG_ANYTHING);
+	for (unsigned i = 0; i < SIM_FILES; i++)
+		reg_init(&object->names[i], &sim->sched, i ? 0 : REG_ANYTHING);
+	waitq_init(&object->unlocked);
+	return object;
+}
+
+struct object *checker_made(struct sim *sim, uint64_t id, uint64_t memory)
+{
+	struct object *object = checker_object(sim, id);
+
+	object->memory = checker_segment(object, memory, sim);
+	return object;
+}
+
+bool checker_is_fixed(const struct sim *sim, const struct object *object)
+{
+	for (unsigned i = 0; i < SIM_NAMES; i++)
+		if (sim->fixed[i] == object)
+			return true;
+	return false;
+}
+
+struct segment *checker_segment_known(const struct sim *sim, uint64_t id)
+{
+	for (struct object *object = sim->objects; object; object = object->next)
+		for (struct segment *segment = object->segments; segment; segment = segment->next)
+			if (segment->id == id)
+				return segment;
+	return NULL;
+}
+
+struct segment *checker_segment(struct object *object, uint64_t id, struct sim *sim)
+{
+	struct segment *segment = checker_segment_known(sim, id);
+
+	if (segment) {
+		if (segment->object != object)
+			sim_fail(sim, "file %llx is in o%u, but it was in o%u", (unsigned long long)id, object->index,
+			         segment->object->index);
+		return segment;
+	}
+	segment = sched_alloc(&sim->sched, sizeof(*segment));
+	segment->id = id;
+	segment->object = object;
+	segment->index = sim->segment_count++;
+	segment->next = object->segments;
+	object->segments = segment;
+	checker_attrs_init(sim, segment);
 	for (unsigned p = 0; p < OBJECT_PAGES; p++)
 		for (unsigned w = 0; w < PAGE_WORDS; w++)
-			object->words[p][w].value_count = 1; /* zero */
-	return object;
+			segment->words[p][w].value_count = 1; /* zero */
+	sim_trace(sim, NULL, "   f%u is %llx in o%u", segment->index, (unsigned long long)id, object->index);
+	return segment;
 }
 
 /* Values of plain words: page, word and a count, so that a wrong one tells where it comes from. Never 0. */
@@ -37,18 +86,18 @@ static uint64_t word_tag(unsigned page, unsigned word)
 	return (uint64_t)(page * PAGE_WORDS + word + 1) << 32;
 }
 
-uint64_t checker_value(struct object *object, unsigned page, unsigned word)
+uint64_t checker_value(struct segment *segment, unsigned page, unsigned word)
 {
 	if (word == WORD_COUNTER) /* so that all its values are at most the number of adds */
-		return object->adds[page] / 2;
-	return word_tag(page, word) | ++object->words[page][word].issued;
+		return segment->adds[page] / 2;
+	return word_tag(page, word) | ++segment->words[page][word].issued;
 }
 
-static bool ever_had(const struct object *object, unsigned page, unsigned index, uint64_t value)
+static bool ever_had(const struct segment *segment, unsigned page, unsigned index, uint64_t value)
 {
-	const struct word *word = &object->words[page][index];
+	const struct word *word = &segment->words[page][index];
 
-	if (index == WORD_COUNTER && value <= object->adds[page])
+	if (index == WORD_COUNTER && value <= segment->adds[page])
 		return true;
 	if (word->bytes && (value <= 0xff || value >> 32 == word_tag(page, index) >> 32))
 		return true;
@@ -99,23 +148,23 @@ static void word_ghost(struct word *word, uint64_t value)
  * Bytes come no later than the size that needs them: where this write(2) has made the file long enough for the word, the
  * old value is no more. `covered`: the loading kernel believes that the file is so long.
  */
-static bool old_is_gone(const struct object *object, const struct word_write *write, bool covered)
+static bool old_is_gone(const struct segment *segment, const struct word_write *write, bool covered)
 {
-	if (!write->fresh || write->overlapped || write->changes != object->attrs.size_changes)
+	if (!write->fresh || write->overlapped || write->changes != segment->attrs.size_changes)
 		return false;
-	return covered || (write->slot >= 0 && object->attrs.seen & 1u << write->slot);
+	return covered || (write->slot >= 0 && segment->attrs.seen & 1u << write->slot);
 }
 
-static bool word_allows(const struct object *object, unsigned page, unsigned index, uint64_t value, uint64_t mask,
+static bool word_allows(const struct segment *segment, unsigned page, unsigned index, uint64_t value, uint64_t mask,
                         bool covered)
 {
-	const struct word *word = &object->words[page][index];
+	const struct word *word = &segment->words[page][index];
 	bool old = true;
 
 	for (unsigned i = 0; i < word->pending_count; i++) {
 		if ((word->pending[i].value & mask) == value)
 			return true;
-		old &= !old_is_gone(object, &word->pending[i], covered);
+		old &= !old_is_gone(segment, &word->pending[i], covered);
 	}
 	for (unsigned i = 0; i < word->value_count && old; i++)
 		if ((word->values[i] & mask) == value)
@@ -123,8 +172,8 @@ static bool word_allows(const struct object *object, unsigned page, unsigned ind
 	for (unsigned i = 0; i < word->ghost_count; i++)
 		if ((word->ghosts[i] & mask) == value)
 			return true;
-	return (word->loose || word->any || object->clears) &&
-	       (mask != UINT64_MAX || ever_had(object, page, index, value));
+	return (word->loose || word->any || segment->object->clears) &&
+	       (mask != UINT64_MAX || ever_had(segment, page, index, value));
 }
 
 static char *word_print(const struct word *word, char *buffer, size_t bytes)
@@ -155,13 +204,13 @@ static uint64_t word_at(unsigned page, unsigned word)
  */
 static uint64_t end_of(const struct inode *inode)
 {
-	const struct object *object = inode->object;
-	uint64_t end = inode->size_bytes, low = reg_low(&object->attrs.bounds), ordered;
+	const struct segment *segment = inode->segment;
+	uint64_t end = inode->size_bytes, low = reg_low(&segment->attrs.bounds), ordered;
 
-	if (core_open_size(run_core(inode->node->run), object->id, SEG_MEMORY, &ordered) && ordered < end)
+	if (core_open_size(run_core(inode->node->run), segment->id, SEG_MEMORY, &ordered) && ordered < end)
 		end = ordered;
-	if (inode->node->sim->any_fault || kernel_resizing(inode) || object->owning.revoke_begun ||
-	    object->owning.own_begun)
+	if (inode->node->sim->any_fault || kernel_resizing(inode) || segment->object->owning.revoke_begun ||
+	    segment->object->owning.own_begun)
 		return end;
 	return end < low ? low : end;
 }
@@ -198,8 +247,8 @@ static void load_settles(const struct inode *inode, struct word *word, uint64_t 
 void checker_load(struct inode *inode, unsigned page, unsigned index, uint64_t value, const char *how)
 {
 	struct sim *sim = inode->node->sim;
-	struct object *object = inode->object;
-	struct word *word = &object->words[page][index];
+	struct segment *segment = inode->segment;
+	struct word *word = &segment->words[page][index];
 	uint64_t at = word_at(page, index), end = end_of(inode);
 	uint64_t mask = at + WORD_BYTES <= end ? UINT64_MAX : UINT64_C(0xff);
 	bool exempt = kernel_page_exempt(inode, &inode->pages[page]) || at >= end || not_cut_yet(inode, at);
@@ -207,32 +256,32 @@ void checker_load(struct inode *inode, unsigned page, unsigned index, uint64_t v
 	char expected[256];
 
 	sim->stats.loads++;
-	sim_trace(sim, inode->node, "   %s o%u page %u word %u = %llx%s", how, object->index, page, index,
+	sim_trace(sim, inode->node, "   %s f%u page %u word %u = %llx%s", how, segment->index, page, index,
 	          (unsigned long long)value, exempt ? " (exempt)" : "");
 	if (exempt)
 		return;
-	if (object->owning.revoke_done)
-		sim_fail(sim, "%s: %s of o%u page %u, which was revoked", inode->node->name, how, object->index, page);
-	if (!word_allows(object, page, index, value & mask, mask, covered)) {
-		sim_fail(sim, "%s: %s of o%u page %u word %u gives %llx, but it is%s", inode->node->name, how,
-		         object->index, page, index, (unsigned long long)value,
+	if (segment->object->owning.revoke_done)
+		sim_fail(sim, "%s: %s of f%u page %u, which was revoked", inode->node->name, how, segment->index, page);
+	if (!word_allows(segment, page, index, value & mask, mask, covered)) {
+		sim_fail(sim, "%s: %s of f%u page %u word %u gives %llx, but it is%s", inode->node->name, how,
+		         segment->index, page, index, (unsigned long long)value,
 		         word_print(word, expected, sizeof(expected)));
 		return;
 	}
-	if (!object->clears && mask == UINT64_MAX)
+	if (!segment->object->clears && mask == UINT64_MAX)
 		load_settles(inode, word, value);
 }
 
 void checker_store(struct inode *inode, unsigned page, unsigned index, uint64_t value)
 {
 	struct sim *sim = inode->node->sim;
-	struct word *word = &inode->object->words[page][index];
+	struct word *word = &inode->segment->words[page][index];
 	uint64_t at = word_at(page, index);
 	bool behind = at + WORD_BYTES > end_of(inode) || not_cut_yet(inode, at);
 	bool exempt = behind || kernel_page_exempt(inode, &inode->pages[page]);
 
 	sim->stats.stores++;
-	sim_trace(sim, inode->node, "   store o%u page %u word %u := %llx%s", inode->object->index, page, index,
+	sim_trace(sim, inode->node, "   store f%u page %u word %u := %llx%s", inode->segment->index, page, index,
 	          (unsigned long long)value, exempt ? " (exempt)" : "");
 	if (!exempt) {
 		word_set(word, value);
@@ -290,7 +339,7 @@ static uint64_t part_of(struct word *word, uint64_t keep, uint64_t set)
 
 static void cut_begin(struct change *change)
 {
-	struct object *object = change->inode->object;
+	struct segment *segment = change->inode->segment;
 
 	for (unsigned p = 0; p < OBJECT_PAGES; p++)
 		for (unsigned w = 0; w < PAGE_WORDS; w++) {
@@ -300,24 +349,30 @@ static void cut_begin(struct change *change)
 				continue;
 			write.part = word_at(p, w) < change->from;
 			if (write.part)
-				write.value = change->values[0] = part_of(&object->words[p][w], 0xff, 0);
-			word_begin(&object->words[p][w], &write);
+				write.value = change->values[0] = part_of(&segment->words[p][w], 0xff, 0);
+			word_begin(&segment->words[p][w], &write);
 		}
 }
 
 static void cut_end(struct change *change, bool done)
 {
-	struct object *object = change->inode->object;
+	struct segment *segment = change->inode->segment;
 
 	for (unsigned p = 0; p < OBJECT_PAGES; p++)
-		for (unsigned w = 0; w < PAGE_WORDS; w++)
-			if (word_at(p, w) + WORD_BYTES > change->from)
-				word_end(&object->words[p][w], word_at(p, w) < change->from ? change->values[0] : 0, done);
+		for (unsigned w = 0; w < PAGE_WORDS; w++) {
+			bool part = word_at(p, w) < change->from;
+
+			if (word_at(p, w) + WORD_BYTES <= change->from)
+				continue;
+			word_end(&segment->words[p][w], part ? change->values[0] : 0, done);
+			/* It may still cut what is stored there from now on. */
+			segment->words[p][w].loose |= part && !done;
+		}
 }
 
 void checker_words_begin(struct change *change, bool fresh)
 {
-	struct object *object = change->inode->object;
+	struct segment *segment = change->inode->segment;
 	unsigned page = (unsigned)(change->from / PAGE_BYTES);
 	uint64_t end = change->from + change->bytes;
 
@@ -327,10 +382,10 @@ void checker_words_begin(struct change *change, bool fresh)
 	}
 	for (uint64_t at = change->from; at < end; at += BLOCK_BYTES) {
 		unsigned index = (unsigned)(at % PAGE_BYTES / BLOCK_BYTES);
-		struct word *word = &object->words[page][index];
+		struct word *word = &segment->words[page][index];
 		struct word_write write = {.node = change->inode->node, .slot = change->size, .fresh = fresh};
 
-		write.changes = object->attrs.size_changes;
+		write.changes = segment->attrs.size_changes;
 		write.part = end - at < WORD_BYTES;
 		if (write.part)
 			change->values[index] = part_of(word, ~UINT64_C(0xff), change->values[index]);
@@ -349,7 +404,7 @@ void checker_words_end(struct change *change, bool done)
 	}
 	for (uint64_t at = change->from; at < change->from + change->bytes; at += BLOCK_BYTES) {
 		unsigned index = (unsigned)(at % PAGE_BYTES / BLOCK_BYTES);
-		struct word *word = &change->inode->object->words[page][index];
+		struct word *word = &change->inode->segment->words[page][index];
 		uint64_t end = change->inode->size_bytes;
 
 		word_end(word, change->values[index], done);
@@ -359,13 +414,13 @@ void checker_words_end(struct change *change, bool done)
 	}
 }
 
-void checker_loosen(struct object *object, unsigned page, uint64_t size)
+void checker_loosen(struct segment *segment, unsigned page, uint64_t size)
 {
 	for (unsigned w = 0; w < PAGE_WORDS; w++)
 		if (word_at(page, w) + WORD_BYTES > size) {
-			object->words[page][w].loose = true;
-			object->words[page][w].bytes = true;
-			object->words[page][w].tainted = true;
+			segment->words[page][w].loose = true;
+			segment->words[page][w].bytes = true;
+			segment->words[page][w].tainted = true;
 		}
 }
 
@@ -375,11 +430,12 @@ static void set_any(struct object *object)
 {
 	if (!object->may_lose)
 		return;
-	for (unsigned p = 0; p < OBJECT_PAGES; p++)
-		for (unsigned w = 0; w < PAGE_WORDS; w++) {
-			object->words[p][w].any = true;
-			object->words[p][w].tainted = true;
-		}
+	for (struct segment *segment = object->segments; segment; segment = segment->next)
+		for (unsigned p = 0; p < OBJECT_PAGES; p++)
+			for (unsigned w = 0; w < PAGE_WORDS; w++) {
+				segment->words[p][w].any = true;
+				segment->words[p][w].tainted = true;
+			}
 }
 
 void checker_clear_begin(struct object *object)
@@ -417,14 +473,22 @@ void checker_link_lost(struct sim *sim, struct node *a, struct node *b)
 	}
 }
 
+static void attrs_node_died(struct attrs *attrs, const struct node *node)
+{
+	struct reg *regs[] = {&attrs->size, &attrs->bounds, &attrs->mode, &attrs->mtime};
+
+	for (unsigned i = 0; i < sizeof(regs) / sizeof(regs[0]); i++)
+		reg_node_died(regs[i], node);
+}
+
 void checker_node_died(struct sim *sim, const struct node *node)
 {
 	for (struct object *object = sim->objects; object; object = object->next) {
-		struct attrs *attrs = &object->attrs;
-		struct reg *regs[] = {&attrs->size, &attrs->bounds, &attrs->mode, &attrs->mtime};
-
-		for (unsigned i = 0; i < sizeof(regs) / sizeof(regs[0]); i++)
-			reg_node_died(regs[i], node);
+		reg_node_died(&object->mode, node);
+		for (unsigned i = 0; i < SIM_FILES; i++)
+			reg_node_died(&object->names[i], node);
+		for (struct segment *segment = object->segments; segment; segment = segment->next)
+			attrs_node_died(&segment->attrs, node);
 	}
 	for (unsigned i = 0; i < SIM_NAMES; i++)
 		reg_node_died(&sim->names[i], node);
@@ -436,9 +500,8 @@ bool checker_error_allowed(struct sim *sim, const struct object *object, int err
 		sim->stats.full++;
 		return true;
 	}
-	for (unsigned i = 0; i < SIM_NAMES; i++)
-		if (sim->fixed[i] == object && !sim->any_fault)
-			return error == -EINTR;
+	if (checker_is_fixed(sim, object) && !sim->any_fault)
+		return error == -EINTR;
 	if (error == -EINTR || error == -ENOENT || error == -ESTALE)
 		return true;
 	if (error == -EIO)
@@ -465,7 +528,7 @@ void checker_page(struct inode *inode, unsigned index)
 
 		if (!node_alive(node))
 			continue;
-		while (other && other->object != inode->object)
+		while (other && other->segment != inode->segment)
 			other = other->next;
 		/* Without a handle no program can reach it: the node may drop it late, but before its next open. */
 		if (!other || !(other->readers + other->writers) || !other->pages[index].present || !other->pages[index].uptodate ||
@@ -477,8 +540,8 @@ void checker_page(struct inode *inode, unsigned index)
 			reader = node;
 	}
 	if (writer && reader)
-		sim_fail(sim, "page %u of o%u is cached on %s and on %s, and %s could write it", index,
-		         inode->object->index, writer->name, reader->name, writer->name);
+		sim_fail(sim, "page %u of f%u is cached on %s and on %s, and %s could write it", index,
+		         inode->segment->index, writer->name, reader->name, writer->name);
 }
 
 void checker_inode(struct inode *inode)
@@ -490,15 +553,21 @@ void checker_inode(struct inode *inode)
 
 /* --- at the end ----------------------------------------------------------------------------------------------------- */
 
+static void counters_of(struct sim *sim, const struct segment *segment)
+{
+	for (unsigned p = 0; p < OBJECT_PAGES; p++) {
+		const struct word *word = &segment->words[p][WORD_COUNTER];
+
+		if (word->tainted || word->any || word->loose || word->values[0] == segment->adds[p])
+			continue;
+		sim_fail(sim, "the counter in page %u of f%u is %llu after %llu adds", p, segment->index,
+		         (unsigned long long)word->values[0], (unsigned long long)segment->adds[p]);
+	}
+}
+
 void checker_counters(struct sim *sim)
 {
 	for (struct object *object = sim->objects; object; object = object->next)
-		for (unsigned p = 0; p < OBJECT_PAGES; p++) {
-			const struct word *word = &object->words[p][WORD_COUNTER];
-
-			if (word->tainted || word->any || word->loose || word->values[0] == object->adds[p])
-				continue;
-			sim_fail(sim, "the counter in page %u of o%u is %llu after %llu adds", p, object->index,
-			         (unsigned long long)word->values[0], (unsigned long long)object->adds[p]);
-		}
+		for (struct segment *segment = object->segments; segment; segment = segment->next)
+			counters_of(sim, segment);
 }

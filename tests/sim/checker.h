@@ -4,7 +4,7 @@
  *
  *   checker.c       words, and who may cache their pages
  *   checker_attr.c  sizes, modes, times: registers; SIGBUS and short reads
- *   checker_name.c  names: registers too
+ *   checker_name.c  names: registers too, of objects and of their files
  *   register.[ch]   a linearizable register
  *
  * Virtual time orders all loads and stores of all simulated processors. A mapped store is one moment: from then on it
@@ -69,18 +69,48 @@ struct attrs {
 	unsigned writing;        /* handles, or opens under way */
 };
 
+/* A file of an object: its bytes, and what stat(2) says of them. */
+struct segment {
+	struct segment *next; /* of the object */
+	struct object *object;
+	uint64_t id;
+	unsigned index; /* for the trace */
+	struct word words[OBJECT_PAGES][PAGE_WORDS];
+	uint64_t adds[OBJECT_PAGES];
+	struct attrs attrs;
+	bool steady; /* its size never changes: it is the litmus rounds' */
+	bool made;   /* a create has given it */
+	bool use_begun, used; /* opened or resized: perhaps, surely */
+};
+
+/* See kernel_names.c. */
+struct name_lock {
+	unsigned shared;
+	bool exclusive;
+};
+
+/* A directory with files. */
 struct object {
 	struct object *next;
 	uint64_t id;
 	uint32_t home;  /* node number */
 	unsigned index; /* for the trace */
-	struct word words[OBJECT_PAGES][PAGE_WORDS];
-	uint64_t adds[OBJECT_PAGES];
-	struct attrs attrs;
+	struct segment *segments; /* all that it ever had */
+	struct segment *memory;   /* the one that mkdir made, if it is known */
+	struct reg names[SIM_FILES];         /* of its files: which one, 0: none */
+	uint32_t name_changes[SIM_FILES];    /* begun */
+	struct segment *found[SIM_FILES];    /* last seen under the name */
+	unsigned removals;        /* of the object: under way, or without an answer */
+	uint32_t removals_begun;
+	bool removed;             /* surely */
+	unsigned creates;         /* of its files, under way */
+	bool half_made;           /* a file of it: its name may go by itself, when its home does not know it */
+	struct name_lock locks[SIM_NODES_MAX]; /* of the directory, in each node's kernel */
+	struct waitq unlocked;
+	struct reg mode;
 	unsigned clears; /* under way */
 	bool reverts;    /* its home's copies count when others are lost */
 	bool may_lose;   /* a session with its home was lost, so that pages may be */
-	bool home_gone;
 	struct owning owning;
 };
 
@@ -91,13 +121,20 @@ struct told {
 };
 
 struct object *checker_object(struct sim *sim, uint64_t id);
-/* checker_attr.c, for checker.c: an object that was just made. */
-void checker_attrs_init(struct sim *sim, struct object *object);
+/* What a mkdir has made. */
+struct object *checker_made(struct sim *sim, uint64_t id, uint64_t memory);
+bool checker_is_fixed(const struct sim *sim, const struct object *object);
+/* A file of the object; no other object can have it. */
+struct segment *checker_segment(struct object *object, uint64_t id, struct sim *sim);
+/* NULL: no program can know it. */
+struct segment *checker_segment_known(const struct sim *sim, uint64_t id);
+/* checker_attr.c, for checker.c: a file that was just made. */
+void checker_attrs_init(struct sim *sim, struct segment *segment);
 
 /* --- words --- */
 
 /* A new value for a plain word, different from all others. */
-uint64_t checker_value(struct object *object, unsigned page, unsigned word);
+uint64_t checker_value(struct segment *segment, unsigned page, unsigned word);
 
 void checker_load(struct inode *inode, unsigned page, unsigned word, uint64_t value, const char *how);
 void checker_store(struct inode *inode, unsigned page, unsigned word, uint64_t value);
@@ -137,7 +174,7 @@ void checker_words_begin(struct change *change, bool fresh);
 void checker_words_end(struct change *change, bool done);
 
 /* From now on nothing is known of what lies past `size` in the page. */
-void checker_loosen(struct object *object, unsigned page, uint64_t size);
+void checker_loosen(struct segment *segment, unsigned page, uint64_t size);
 
 /* --- what programs see of attributes --- */
 
@@ -152,10 +189,22 @@ struct look {
 void checker_look_begin(struct look *look, struct inode *inode);
 /* told: a program has got the answer, not only the kernel. */
 void checker_look_end(struct look *look, int error, const struct object_attr *attr, bool told);
-/* The attributes of the object's directory: no size. */
-void checker_look_object_end(struct look *look, int error, const struct object_attr *attr);
 
-/* open and close of a segment. */
+/* The mode of an object's directory: a look, and a change. */
+struct mode_call {
+	struct node *node;
+	struct object *object;
+	int slot;
+	uint32_t generation;
+	bool linked;
+};
+
+void checker_mode_look_begin(struct mode_call *call, struct node *node, struct object *object);
+void checker_mode_look_end(struct mode_call *call, int error, uint32_t mode);
+void checker_mode_change_begin(struct mode_call *call, struct node *node, struct object *object, uint32_t mode);
+void checker_mode_change_end(struct mode_call *call, int error);
+
+/* open and close of a file. */
 void checker_open_begin(struct inode *inode, bool writable);
 void checker_open_end(struct inode *inode, bool writable);
 
@@ -180,6 +229,7 @@ bool checker_may_have(const struct access *access, uint64_t at);
 
 struct name_look {
 	struct node *node;
+	const struct object *object; /* whose file has the name; NULL: it is an object's */
 	struct reg *reg; /* NULL: not checked */
 	int slot;
 	uint32_t generation;
@@ -188,7 +238,7 @@ struct name_look {
 
 void checker_names_init(struct sim *sim);
 /* A look-up, or a place in a list: error -ENOENT is absence. */
-void checker_name_begin(struct name_look *look, struct node *node, enum name_dir dir, const char *name);
+void checker_name_begin(struct name_look *look, struct node *node, uint64_t dir, const char *name);
 void checker_name_end(struct name_look *look, int error, uint64_t obj);
 
 struct name_change {
@@ -201,6 +251,42 @@ void checker_name_change_begin(struct name_change *change, struct node *node, co
                                unsigned to);
 void checker_name_change_end(struct name_change *change, struct node *node, const struct msg *msg, int error,
                              uint64_t obj);
+
+/* --- names of files in an object --- */
+
+/* "memory", "file1", ... */
+const char *checker_file_name(unsigned file);
+void checker_file_look_begin(struct name_look *look, struct node *node, struct object *object, unsigned file);
+
+struct file_change {
+	struct node *node;
+	struct object *object;
+	struct name_change names;
+	unsigned from, to;    /* numbers of names */
+	uint64_t moves;       /* rename: surely this, if nothing else changes the name */
+	uint32_t changes;     /* of the names from, when it began */
+	int mode, mtime;      /* create: slots, if it makes `memory` once more */
+	bool used, removed;   /* when it began */
+	unsigned removals;
+	uint32_t removals_begun;
+};
+
+/* REQ_CREATE, REQ_REMOVE, REQ_RENAME in the object's directory. */
+void checker_file_change_begin(struct file_change *change, struct node *node, struct object *object,
+                               const struct msg *msg, unsigned from, unsigned to);
+/* Returns the file that was made, or NULL. */
+struct segment *checker_file_change_end(struct file_change *change, const struct msg *msg, int error, uint64_t obj);
+
+/* The rmdir of an object; what it does to the names in it. */
+struct removal {
+	struct node *node;
+	struct object *object; /* NULL: nobody knows which one */
+	int slots[SIM_FILES];
+	bool removed;
+};
+
+void checker_removal_begin(struct removal *removal, struct node *node, struct object *object);
+void checker_removal_end(struct removal *removal, int error);
 
 /* --- faults, and the end --- */
 

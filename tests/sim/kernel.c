@@ -9,42 +9,43 @@
 
 /* --- inodes ------------------------------------------------------------------------------------------------------- */
 
-struct inode *kernel_inode(struct node *node, struct object *object)
+struct inode *kernel_inode(struct node *node, struct segment *segment)
 {
 	struct inode *inode = node->inodes;
 
-	while (inode && inode->object != object)
+	while (inode && inode->segment != segment)
 		inode = inode->next;
 	if (inode)
 		return inode;
 	inode = sched_alloc(&node->sim->sched, sizeof(*inode));
 	inode->node = node;
-	inode->object = object;
+	inode->segment = segment;
 	waitq_init(&inode->wait);
 	inode->next = node->inodes;
 	node->inodes = inode;
 	return inode;
 }
 
-bool kernel_linked(const struct inode *inode, uint32_t *generation)
+bool kernel_linked(const struct node *node, const struct object *object, uint32_t *generation)
 {
-	const struct sim *sim = inode->node->sim;
-	const struct node *home = node_by_number(inode->node->sim, inode->object->home);
+	const struct sim *sim = node->sim;
+	const struct node *home = node_by_number(node->sim, object->home);
 
-	*generation = home ? sim->link_generation[inode->node->index][home->index] : 0;
-	if (home == inode->node)
+	*generation = home ? sim->link_generation[node->index][home->index] : 0;
+	if (home == node)
 		return true;
-	return home && node_alive(home) && sim->links_up[inode->node->index][home->index];
+	return home && node_alive(home) && sim->links_up[node->index][home->index];
 }
 
 bool kernel_page_exempt(const struct inode *inode, const struct page *page)
 {
+	const struct object *object = inode->segment->object;
 	const struct sim *sim = inode->node->sim;
 	uint32_t generation;
 
-	if (page->early || !kernel_linked(inode, &generation))
+	if (page->early || !kernel_linked(inode->node, object, &generation))
 		return true;
-	return inode->object->home != inode->node->number && sim->phase != PHASE_SURVEY && page->generation != generation;
+	return object->home != inode->node->number && sim->phase != PHASE_SURVEY && page->generation != generation;
 }
 
 /* --- requests ------------------------------------------------------------------------------------------------------ */
@@ -61,7 +62,7 @@ struct request *kernel_request_new(struct node *node, const struct msg *msg)
 
 struct request *kernel_inode_request(struct inode *inode, unsigned type)
 {
-	struct msg msg = {.type = (uint8_t)type, .obj = inode->object->id, .seg = SEG_MEMORY};
+	struct msg msg = {.type = (uint8_t)type, .obj = inode->segment->id, .seg = SEG_MEMORY};
 	struct request *request = kernel_request_new(inode->node, &msg);
 
 	request->inode = inode;
@@ -92,6 +93,20 @@ static void take_text(struct request *request, const struct payload *payload)
 		memcpy(request->reply_text, payload->bytes, payload->length_bytes);
 }
 
+/* A file's attributes say which object it is in, an object's that it is none. */
+static void check_attributes(struct request *request, const struct msg *reply)
+{
+	const struct msg *msg = &request->msg;
+	bool attributes = msg->type == REQ_GETATTR || msg->type == REQ_SETATTR ||
+	                  (msg->type == REQ_OPEN && request->inode);
+	uint64_t object = request->inode ? request->inode->segment->object->id : 0;
+
+	if (attributes && !reply->error && reply->dir && reply->dir != object)
+		sim_fail(request->node->sim, "%s: attributes of %llx are said to be of a file in %llx, but it is %llx",
+		         request->node->name, (unsigned long long)msg->obj, (unsigned long long)reply->dir,
+		         (unsigned long long)object);
+}
+
 void kernel_answer(struct request *request, const struct msg *reply)
 {
 	struct sim *sim = request->node->sim;
@@ -101,11 +116,13 @@ void kernel_answer(struct request *request, const struct msg *reply)
 	request->error = reply->error;
 	request->obj = reply->obj;
 	request->cookie = reply->cookie;
+	request->dir = reply->dir;
 	request->reply_count = reply->count;
 	request->flags = reply->flags;
 	request->attr = reply->attr;
 	if (request->inode)
-		(void)kernel_linked(request->inode, &request->generation);
+		(void)kernel_linked(request->node, request->inode->segment->object, &request->generation);
+	check_attributes(request, reply);
 	if (request->msg.type == REQ_READ && !reply->error)
 		take_words(request, &reply->payload);
 	if (request->msg.type == REQ_LIST && !reply->error)

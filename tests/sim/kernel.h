@@ -3,6 +3,7 @@
  *
  *   kernel.c       inodes and requests
  *   kernel_size.c  what the kernel believes of a file: i_size, ctime, the versions of attributes (K15, K22)
+ *   kernel_names.c names in directories: look-ups, create, unlink, rename
  *   kernel_io.c    the calls of programs: open, load, store, read(2), write(2)
  *   pagecache.c    pages with lock, dirty, write-back; invalidation, truncation, FUSE_NOWRITE, eviction, a flusher
  *
@@ -35,7 +36,7 @@ struct request;
 struct inode {
 	struct inode *next;
 	struct node *node;
-	struct object *object;
+	struct segment *segment;
 	uint64_t size_bytes;
 	uint64_t ctime_ns;
 	uint64_t attr_version;
@@ -81,7 +82,7 @@ struct request {
 	uint64_t words[OBJECT_PAGES * PAGE_WORDS]; /* of the pages that it is about */
 	/* What came back. */
 	int error;
-	uint64_t obj, cookie;
+	uint64_t obj, cookie, dir;
 	uint32_t reply_count, flags;
 	struct object_attr attr;
 	uint64_t reply_words[PAGE_WORDS];
@@ -106,7 +107,7 @@ static inline bool kernel_resizing(const struct inode *inode)
 	return inode->truncating || (inode->write_end && (inode->size_unstable || inode->write_end > inode->size_bytes));
 }
 
-struct inode *kernel_inode(struct node *node, struct object *object);
+struct inode *kernel_inode(struct node *node, struct segment *segment);
 
 /* Sends, waits, and returns the error. `thread` may be NULL: then it cannot be killed. */
 struct request *kernel_request_new(struct node *node, const struct msg *msg);
@@ -116,20 +117,38 @@ int kernel_call(struct request *request, struct thread *thread);
 /* The daemon's answer, from node.c. */
 void kernel_answer(struct request *request, const struct msg *reply);
 
-/* The path of an object: LOOKUP in a directory. -ENOENT, ... */
-int kernel_walk(struct node *node, enum name_dir dir, const char *name, struct thread *thread, struct inode **inode);
-/* The path of its memory: the kernel may believe another size after it. */
-int kernel_lookup(struct node *node, enum name_dir dir, const char *name, struct thread *thread, struct inode **inode);
+/* The path of an object: LOOKUP in a directory of objects. -ENOENT, ... */
+int kernel_walk(struct node *node, uint64_t dir, const char *name, struct thread *thread, struct object **object);
+/* LOOKUP of a file in an object: the kernel may believe another size of it after that. */
+int kernel_lookup(struct node *node, struct object *object, unsigned file, struct thread *thread, struct inode **inode);
+/* mknod; with `handle` open(O_CREAT | O_EXCL) for writing: it is open then, unless there is an error. */
+int kernel_create(struct node *node, struct object *object, unsigned file, uint32_t mode, struct thread *thread,
+                  struct inode **inode, struct file *handle);
+/* `inode`: the file that was found under the name, if any. */
+int kernel_unlink(struct node *node, struct object *object, unsigned file, struct inode *inode, struct thread *thread);
+/* Within an object, flags REQUEST_NOREPLACE; `replaced`: the file that was found under the new name, if any. */
+int kernel_rename(struct node *node, struct object *object, unsigned from, unsigned to, uint32_t flags,
+                  struct inode *replaced, struct thread *thread);
+/* While a kernel reads a directory nothing is created in it, and so on. */
+void kernel_lock_dir(struct node *node, struct object *object, bool exclusive);
+void kernel_unlock_dir(struct node *node, struct object *object, bool exclusive);
+/* kernel_size.c: the thread may take its time between an answer with attributes and what it does with it. */
+void kernel_attributes(struct inode *inode, const struct request *request);
+void kernel_attributes_created(struct inode *inode, const struct object_attr *attr);
 /* fstat(2). attr: what the program gets; may be NULL. */
 int kernel_getattr(struct inode *inode, struct thread *thread, struct object_attr *attr);
 /* stat(2) of the object's directory. */
-int kernel_getattr_object(struct inode *inode, struct thread *thread, struct object_attr *attr);
-/* chmod, utimes, truncate on the segment `seg`: flags SETATTR_*, mode, mtime and size from `attr`. */
-int kernel_setattr(struct inode *inode, uint32_t seg, uint32_t flags, const struct object_attr *attr,
-                   struct thread *thread);
+int kernel_getattr_object(struct node *node, struct object *object, struct thread *thread);
+/* chmod, utimes, truncate: flags SETATTR_*, mode, mtime and size from `attr`. */
+int kernel_setattr(struct inode *inode, uint32_t flags, const struct object_attr *attr, struct thread *thread);
+/* chmod, utimes of the object's directory. */
+int kernel_setattr_object(struct node *node, struct object *object, uint32_t flags, const struct object_attr *attr,
+                          struct thread *thread);
 int kernel_truncate(struct inode *inode, uint64_t size_bytes, struct thread *thread);
 
 int kernel_open(struct inode *inode, bool writable, struct thread *thread, struct file *file);
+/* The open that is a part of a create; `attr` is what it was answered. */
+int kernel_open_created(struct inode *inode, struct thread *thread, struct file *file, struct object_attr *attr);
 void kernel_close(struct file *file);
 int kernel_load(struct inode *inode, unsigned page, unsigned word, struct thread *thread, uint64_t *value);
 int kernel_store(struct inode *inode, unsigned page, unsigned word, uint64_t value, struct thread *thread);
@@ -156,7 +175,7 @@ void kernel_background(struct node *node);
 
 /* Whether what this kernel holds of the page is outside of any session, see checker.h. */
 bool kernel_page_exempt(const struct inode *inode, const struct page *page);
-/* Whether there is a session with the home, and which one. */
-bool kernel_linked(const struct inode *inode, uint32_t *generation);
+/* Whether there is a session with the object's home, and which one. */
+bool kernel_linked(const struct node *node, const struct object *object, uint32_t *generation);
 
 #endif

@@ -37,7 +37,7 @@ static int fill(struct inode *inode, unsigned index, struct thread *thread)
 		memcpy(page->words, request->reply_words, sizeof(page->words));
 		page->generation = request->generation;
 		page->uptodate = true;
-		sim_trace(inode_sim(inode), inode->node, "      page %u of o%u filled", index, inode->object->index);
+		sim_trace(inode_sim(inode), inode->node, "      page %u of f%u filled", index, inode->segment->index);
 		checker_page(inode, index);
 	}
 	pagecache_unlock(inode, page);
@@ -101,7 +101,7 @@ static int fault_for_store(struct inode *inode, unsigned index, struct thread *t
 			continue;
 		}
 		page->dirty = true;
-		sim_trace(inode_sim(inode), inode->node, "      page %u of o%u is dirty", index, inode->object->index);
+		sim_trace(inode_sim(inode), inode->node, "      page %u of f%u is dirty", index, inode->segment->index);
 		checker_page(inode, index);
 		pagecache_unlock(inode, page);
 		if (random_permille(inode_sched(inode), 300))
@@ -132,25 +132,30 @@ int kernel_add(struct inode *inode, unsigned page, unsigned word, struct thread 
 	inode->activity++;
 	checker_load(inode, page, word, value, "atomic add");
 	inode->pages[page].words[word] = value + 1;
-	inode->object->adds[page]++;
+	inode->segment->adds[page]++;
 	checker_store(inode, page, word, value + 1);
 	return 0;
 }
 
 /* --- open and close -------------------------------------------------------------------------------------------------- */
 
-int kernel_open(struct inode *inode, bool writable, struct thread *thread, struct file *file)
+static int open_inode(struct inode *inode, bool writable, struct thread *thread, struct file *file,
+                      struct object_attr *attr)
 {
 	struct request *request = kernel_inode_request(inode, REQ_OPEN);
 	int error;
 
 	request->msg.mode = writable ? PAGE_EXCLUSIVE : PAGE_SHARED;
+	inode->segment->use_begun = true;
 	checker_open_begin(inode, writable);
 	error = kernel_call(request, thread);
 	if (error) {
 		checker_open_end(inode, writable);
 		return error;
 	}
+	if (attr)
+		*attr = request->attr;
+	inode->segment->used = true;
 	*file = (struct file){.inode = inode, .writable = writable, .open = true};
 	if (writable)
 		inode->writers++;
@@ -158,6 +163,16 @@ int kernel_open(struct inode *inode, bool writable, struct thread *thread, struc
 		inode->readers++;
 	checker_inode(inode);
 	return 0;
+}
+
+int kernel_open(struct inode *inode, bool writable, struct thread *thread, struct file *file)
+{
+	return open_inode(inode, writable, thread, file, NULL);
+}
+
+int kernel_open_created(struct inode *inode, struct thread *thread, struct file *file, struct object_attr *attr)
+{
+	return open_inode(inode, true, thread, file, attr);
 }
 
 static bool dirt(const struct inode *inode)
@@ -307,7 +322,7 @@ static bool cut_off(const struct inode *inode, unsigned index)
 {
 	uint64_t size;
 
-	return core_open_size(run_core(inode->node->run), inode->object->id, SEG_MEMORY, &size) &&
+	return core_open_size(run_core(inode->node->run), inode->segment->id, SEG_MEMORY, &size) &&
 	       size <= index * (uint64_t)PAGE_BYTES;
 }
 
@@ -401,8 +416,8 @@ static int perform_write(struct inode *inode, uint64_t from, uint64_t bytes, str
 		inode->attr_version = ++inode->node->attr_version;
 	if (at > from && at > inode->size_bytes) {
 		inode->size_bytes = at;
-		sim_trace(inode_sim(inode), inode->node, "      o%u: the kernel's size is %llu after write(2)",
-		          inode->object->index, (unsigned long long)at);
+		sim_trace(inode_sim(inode), inode->node, "      f%u: the kernel's size is %llu after write(2)",
+		          inode->segment->index, (unsigned long long)at);
 	}
 	inode->size_unstable = false;
 	return at > from ? (int)(at - from) : error;

@@ -32,8 +32,8 @@ static void attributes_arrived(struct inode *inode, uint64_t size, uint64_t ctim
 
 	if (inode->size_unstable || inode->attr_version > version) {
 		if (old != size)
-			sim_trace(inode_sim(inode), inode->node, "      o%u: the kernel ignores the size %llu%s",
-			          inode->object->index, (unsigned long long)size,
+			sim_trace(inode_sim(inode), inode->node, "      f%u: the kernel ignores the size %llu%s",
+			          inode->segment->index, (unsigned long long)size,
 			          inode->size_unstable ? ", its own is unstable" : ", it has a newer one");
 		return;
 	}
@@ -42,16 +42,22 @@ static void attributes_arrived(struct inode *inode, uint64_t size, uint64_t ctim
 	inode->size_bytes = size;
 	if (old == size)
 		return;
-	sim_trace(inode_sim(inode), inode->node, "      o%u: the kernel's size becomes %llu", inode->object->index,
+	sim_trace(inode_sim(inode), inode->node, "      f%u: the kernel's size becomes %llu", inode->segment->index,
 	          (unsigned long long)size);
 	pagecache_truncate(inode, size, true);
 }
 
-/* The thread may take its time between the answer and what it does with it. */
-static void answer_arrived(struct inode *inode, const struct request *request)
+void kernel_attributes(struct inode *inode, const struct request *request)
 {
 	pagecache_pause(inode);
 	attributes_arrived(inode, request->attr.size_bytes, request->attr.ctime_ns, request->version);
+}
+
+/* With version 0 all is taken, as after SETATTR; but pages stay (K15). */
+void kernel_attributes_created(struct inode *inode, const struct object_attr *attr)
+{
+	pagecache_pause(inode);
+	attributes_arrived(inode, attr->size_bytes, attr->ctime_ns, UINT64_MAX);
 }
 
 int kernel_getattr(struct inode *inode, struct thread *thread, struct object_attr *attr)
@@ -63,49 +69,30 @@ int kernel_getattr(struct inode *inode, struct thread *thread, struct object_att
 	checker_look_begin(&look, inode);
 	error = kernel_call(request, thread);
 	if (!error)
-		answer_arrived(inode, request);
+		kernel_attributes(inode, request);
 	checker_look_end(&look, error, &request->attr, attr != NULL);
 	if (!error && attr)
 		*attr = request->attr;
 	return error;
 }
 
-int kernel_getattr_object(struct inode *inode, struct thread *thread, struct object_attr *attr)
+static struct request *object_request(struct node *node, const struct object *object, unsigned type)
 {
-	struct request *request = kernel_inode_request(inode, REQ_GETATTR);
-	struct look look;
+	struct msg msg = {.type = (uint8_t)type, .obj = object->id, .seg = SEG_NONE};
+
+	return kernel_request_new(node, &msg);
+}
+
+int kernel_getattr_object(struct node *node, struct object *object, struct thread *thread)
+{
+	struct request *request = object_request(node, object, REQ_GETATTR);
+	struct mode_call look;
 	int error;
 
-	request->msg.seg = SEG_NONE;
-	checker_look_begin(&look, inode);
+	checker_mode_look_begin(&look, node, object);
 	error = kernel_call(request, thread);
-	checker_look_object_end(&look, error, &request->attr);
-	*attr = request->attr;
+	checker_mode_look_end(&look, error, request->attr.mode);
 	return error;
-}
-
-int kernel_walk(struct node *node, enum name_dir dir, const char *name, struct thread *thread, struct inode **inode)
-{
-	struct msg msg = {.type = REQ_LOOKUP, .dir = (uint16_t)dir};
-	struct request *request = kernel_request_new(node, &msg);
-	struct name_look look;
-	int error;
-
-	kernel_request_text(request, name, (uint32_t)strlen(name) + 1);
-	checker_name_begin(&look, node, dir, name);
-	error = kernel_call(request, thread);
-	checker_name_end(&look, error, request->obj);
-	if (error)
-		return error;
-	*inode = kernel_inode(node, checker_object(node->sim, request->obj));
-	return 0;
-}
-
-int kernel_lookup(struct node *node, enum name_dir dir, const char *name, struct thread *thread, struct inode **inode)
-{
-	int error = kernel_walk(node, dir, name, thread, inode);
-
-	return error ? error : kernel_getattr(*inode, thread, NULL);
 }
 
 /* --- SETATTR --------------------------------------------------------------------------------------------------------- */
@@ -118,8 +105,8 @@ static void setattr_arrived(struct inode *inode, bool truncates, const struct ob
 	inode->attr_version = ++inode->node->attr_version;
 	inode->ctime_ns = attr->ctime_ns;
 	inode->size_bytes = attr->size_bytes;
-	sim_trace(inode_sim(inode), inode->node, "      o%u: the kernel's size is %llu after SETATTR",
-	          inode->object->index, (unsigned long long)inode->size_bytes);
+	sim_trace(inode_sim(inode), inode->node, "      f%u: the kernel's size is %llu after SETATTR",
+	          inode->segment->index, (unsigned long long)inode->size_bytes);
 	if (truncates)
 		pagecache_release_writes(inode);
 	if (old == inode->size_bytes)
@@ -128,39 +115,35 @@ static void setattr_arrived(struct inode *inode, bool truncates, const struct ob
 	pagecache_invalidate(inode, 0, OBJECT_PAGES - 1);
 }
 
-int kernel_setattr(struct inode *inode, uint32_t seg, uint32_t flags, const struct object_attr *attr,
-                   struct thread *thread)
+int kernel_setattr(struct inode *inode, uint32_t flags, const struct object_attr *attr, struct thread *thread)
 {
 	struct request *request = kernel_inode_request(inode, REQ_SETATTR);
 	bool truncates = flags & SETATTR_SIZE;
 	struct change change;
 
-	request->msg.seg = seg;
 	request->msg.flags = flags;
 	request->msg.attr = *attr;
 	request->msg.size = attr->size_bytes;
-	if (seg == SEG_MEMORY)
-		pagecache_lock_inode(inode);
+	pagecache_lock_inode(inode);
+	inode->segment->use_begun |= truncates;
 	if (truncates) {
 		pagecache_hold_writes(inode);
 		inode->size_unstable = inode->truncating = true;
-		inode->truncate_mark = inode->object->attrs.mark;
+		inode->truncate_mark = inode->segment->attrs.mark;
 		inode->resizes++;
 	}
 	checker_setattr_begin(&change, inode, &request->msg);
 	kernel_call(request, thread);
-	if (seg == SEG_MEMORY) {
-		pagecache_pause(inode);
-		if (!request->error)
-			setattr_arrived(inode, truncates, &request->attr);
-		else if (truncates)
-			pagecache_release_writes(inode);
-		inode->resizes += truncates;
-		inode->size_unstable = inode->truncating = false;
-	}
+	pagecache_pause(inode);
+	if (!request->error)
+		setattr_arrived(inode, truncates, &request->attr);
+	else if (truncates)
+		pagecache_release_writes(inode);
+	inode->resizes += truncates;
+	inode->size_unstable = inode->truncating = false;
 	checker_change_end(&change, request->error);
-	if (seg == SEG_MEMORY)
-		pagecache_unlock_inode(inode);
+	inode->segment->used |= truncates && !request->error;
+	pagecache_unlock_inode(inode);
 	return request->error;
 }
 
@@ -168,7 +151,23 @@ int kernel_truncate(struct inode *inode, uint64_t size_bytes, struct thread *thr
 {
 	struct object_attr attr = {.size_bytes = size_bytes};
 
-	return kernel_setattr(inode, SEG_MEMORY, SETATTR_SIZE, &attr, thread);
+	return kernel_setattr(inode, SETATTR_SIZE, &attr, thread);
+}
+
+int kernel_setattr_object(struct node *node, struct object *object, uint32_t flags, const struct object_attr *attr,
+                          struct thread *thread)
+{
+	struct request *request = object_request(node, object, REQ_SETATTR);
+	struct mode_call change;
+
+	request->msg.flags = flags;
+	request->msg.attr = *attr;
+	if (!(flags & SETATTR_MODE))
+		return kernel_call(request, thread);
+	checker_mode_change_begin(&change, node, object, attr->mode);
+	kernel_call(request, thread);
+	checker_mode_change_end(&change, request->error);
+	return request->error;
 }
 
 /* --- the daemon's notifier thread ------------------------------------------------------------------------------------ */
@@ -193,8 +192,8 @@ static void settle(struct inode *inode, uint64_t ctime_ns)
 	}
 	if (inode->ctime_ns < ctime_ns) {
 		inode_sim(inode)->stats.unsettled++;
-		sim_trace(inode_sim(inode), inode->node, "      o%u: the kernel never had the ctime %llu",
-		          inode->object->index, (unsigned long long)ctime_ns);
+		sim_trace(inode_sim(inode), inode->node, "      f%u: the kernel never had the ctime %llu",
+		          inode->segment->index, (unsigned long long)ctime_ns);
 	}
 }
 
@@ -262,8 +261,8 @@ static void notify_store(struct showing *showing)
 	inode->attr_version = ++inode->node->attr_version;
 	if (size > inode->size_bytes)
 		inode->size_bytes = size;
-	sim_trace(inode_sim(inode), inode->node, "      o%u: the kernel's size is %llu after a notification",
-	          inode->object->index, (unsigned long long)inode->size_bytes);
+	sim_trace(inode_sim(inode), inode->node, "      f%u: the kernel's size is %llu after a notification",
+	          inode->segment->index, (unsigned long long)inode->size_bytes);
 	look_after_later(showing);
 	pagecache_lock(inode, page, "a page lock, to store a byte");
 	page->present = true;
@@ -320,9 +319,11 @@ struct showing *kernel_show_new(struct node *node, uint64_t token, const struct 
                                 void *context)
 {
 	struct showing *showing = sched_alloc(&node->sim->sched, sizeof(*showing));
+	struct segment *segment = checker_segment_known(node->sim, show->obj);
 
+	CHECK(segment);
 	*showing = (struct showing){.next = node->showings,
-	                            .inode = kernel_inode(node, checker_object(node->sim, show->obj)),
+	                            .inode = kernel_inode(node, segment),
 	                            .token = token,
 	                            .show = *show,
 	                            .shown = shown,

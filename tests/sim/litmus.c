@@ -48,7 +48,7 @@ static unsigned some_page(struct sim *sim)
 	return page;
 }
 
-static struct litmus *round_new(struct sim *sim, struct object *object)
+static struct litmus *round_new(struct sim *sim, struct segment *segment)
 {
 	struct litmus *round = sched_alloc(&sim->sched, sizeof(*round));
 
@@ -57,8 +57,8 @@ static struct litmus *round_new(struct sim *sim, struct object *object)
 	round->spoiled = sim->litmus_late > 0; /* they may store into the same words */
 	round->page_x = some_page(sim);
 	round->page_y = random_permille(&sim->sched, 400) ? round->page_x : some_page(sim);
-	round->new_x = checker_value(object, round->page_x, WORD_LITMUS_X);
-	round->new_y = checker_value(object, round->page_y, WORD_LITMUS_Y);
+	round->new_x = checker_value(segment, round->page_x, WORD_LITMUS_X);
+	round->new_y = checker_value(segment, round->page_y, WORD_LITMUS_Y);
 	return round;
 }
 
@@ -126,7 +126,7 @@ int litmus_play(struct thread *thread, struct file *file)
 	if (round && round->taken == round->test->roles)
 		return 0;
 	if (!round)
-		round = sim->litmus = round_new(sim, file->inode->object);
+		round = sim->litmus = round_new(sim, file->inode->segment);
 	role = round->taken++;
 	if (!round_gather(sim, round))
 		return 0;

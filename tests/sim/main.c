@@ -2,7 +2,7 @@
  * sim: runs seeds and says what failed.
  *
  *   sim [--seeds N] [--first S] [--nodes LOW-HIGH] [--jobs N] [--faults MASK] [--kernel old|new] [--barrier read|fallocate]
- *       [--break HOW] [--storm] [--expect-failure] [--trace]
+ *       [--create open|mknod] [--break HOW] [--storm] [--expect-failure] [--trace]
  *
  * HOW is one of the ways in which the core can be broken on purpose (core.h, BREAK_*), in words: early-grant, ...
  *
@@ -170,15 +170,16 @@ static void summary(const struct arguments *arguments, const struct shared *shar
 		stats_add(&sum, &shared->stats[job]);
 	printf("sim: %llu seeds in %.1f s (%.0f a second), %llu failed; %llu operations, %llu loads, %llu stores, "
 	       "%llu atomic adds, %llu write(2), %llu truncates, %llu litmus rounds, %llu faults, %llu kills, "
-	       "%llu clears, %llu growing write(2), %llu stats, %llu signals, %llu times no memory, %llu messages, %llu steps; "
+	       "%llu clears, %llu growing write(2), %llu stats, %llu signals, %llu files created, %llu times no memory, "
+	       "%llu messages, %llu steps; "
 	       "%llu late cuts, %llu accesses behind the end, %llu times unsettled; longest wait %.1f ms\n",
 	       (unsigned long long)shared->done, took_s, (double)shared->done / took_s, (unsigned long long)failures,
 	       (unsigned long long)sum.operations, (unsigned long long)sum.loads, (unsigned long long)sum.stores,
 	       (unsigned long long)sum.adds, (unsigned long long)sum.writes, (unsigned long long)sum.truncates,
 	       (unsigned long long)sum.litmus, (unsigned long long)sum.faults, (unsigned long long)sum.killed,
 	       (unsigned long long)sum.lost, (unsigned long long)sum.grows, (unsigned long long)sum.looks,
-	       (unsigned long long)sum.signals, (unsigned long long)sum.full, (unsigned long long)sum.messages,
-	       (unsigned long long)sum.steps,
+	       (unsigned long long)sum.signals, (unsigned long long)sum.files, (unsigned long long)sum.full,
+	       (unsigned long long)sum.messages, (unsigned long long)sum.steps,
 	       (unsigned long long)sum.late_cuts, (unsigned long long)sum.behind,
 	       (unsigned long long)sum.unsettled, (double)sum.max_wait_ns / 1e6);
 }
@@ -246,7 +247,8 @@ static void usage(void)
 {
 	fprintf(stderr,
 	        "usage: sim [--seeds N] [--first S] [--nodes LOW-HIGH] [--jobs N] [--faults MASK] [--kernel old|new]\n"
-	        "           [--barrier read|fallocate] [--break HOW] [--storm] [--expect-failure] [--trace]\n");
+	        "           [--barrier read|fallocate] [--create open|mknod] [--break HOW] [--storm]\n"
+	        "           [--expect-failure] [--trace]\n");
 	exit(2);
 }
 
@@ -255,7 +257,8 @@ static void parse(struct arguments *arguments, int argc, char **argv)
 	static const struct option options[] = {{"seeds", 1, NULL, 's'},   {"first", 1, NULL, 'f'},
 	                                        {"nodes", 1, NULL, 'n'},   {"jobs", 1, NULL, 'j'},
 	                                        {"faults", 1, NULL, 'F'},  {"kernel", 1, NULL, 'k'},
-	                                        {"barrier", 1, NULL, 'B'}, {"break", 1, NULL, 'b'},
+	                                        {"barrier", 1, NULL, 'B'}, {"create", 1, NULL, 'c'},
+	                                        {"break", 1, NULL, 'b'},
 	                                        {"storm", 0, NULL, 'S'},
 	                                        {"trace", 0, NULL, 't'},   {"expect-failure", 0, NULL, 'e'},
 	                                        {NULL, 0, NULL, 0}};
@@ -289,6 +292,9 @@ static void parse(struct arguments *arguments, int argc, char **argv)
 			break;
 		case 'B':
 			o->barrier_fallocate = !strcmp(optarg, "fallocate");
+			break;
+		case 'c':
+			o->create_mknod = !strcmp(optarg, "mknod");
 			break;
 		case 'b':
 			o->breakage |= breakage(optarg);

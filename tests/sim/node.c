@@ -113,7 +113,7 @@ static void driver_invalidate(void *context, uint64_t token, const struct msg *r
 	uint64_t last = range->count ? range->page + range->count - 1 : UINT64_MAX;
 	struct inode *inode = node->inodes;
 
-	while (inode && inode->object->id != range->obj)
+	while (inode && inode->segment->id != range->obj)
 		inode = inode->next;
 	*notification = (struct notification){.node = node,
 	                                      .inode = inode,

@@ -21,22 +21,23 @@ static bool chance(const struct thread *thread, unsigned permille)
 	return random_permille(&thread->node->sim->sched, permille);
 }
 
-enum name_dir operate_dir(struct thread *thread)
+uint64_t operate_dir(struct thread *thread)
 {
 	const struct plan *plan = &thread->node->sim->plan;
 
 	return plan->unnamed && chance(thread, plan->unnamed) ? DIR_UNNAMED : DIR_ROOT;
 }
 
-int operate_name(struct thread *thread, const struct msg *msg, const char *text, uint32_t bytes, uint64_t *obj)
+int operate_name(struct thread *thread, const struct msg *msg, const char *text, uint32_t bytes,
+                 struct request **made)
 {
 	struct request *request = kernel_request_new(thread->node, msg);
 	int error;
 
 	kernel_request_text(request, text, bytes);
 	error = kernel_call(request, thread);
-	if (obj)
-		*obj = request->obj;
+	if (made)
+		*made = request;
 	return error;
 }
 
@@ -46,7 +47,7 @@ int operate_name(struct thread *thread, const struct msg *msg, const char *text,
  * A name can be made once more than it was removed; a call that may have had an effect counts as a removal. Unnamed ones
  * go by themselves.
  */
-static void name_made(struct sim *sim, enum name_dir dir, unsigned name)
+static void name_made(struct sim *sim, uint64_t dir, unsigned name)
 {
 	if (dir == DIR_UNNAMED)
 		return;
@@ -73,16 +74,18 @@ static int call_names(struct thread *thread, const struct name_call *call)
 	char text[32];
 	uint32_t bytes = (uint32_t)snprintf(text, sizeof(text), "name%u%cname%u", call->name, 0, call->to) + 1;
 	bool checked = call->msg.dir == DIR_ROOT && call->msg.to_dir == DIR_ROOT;
-	uint64_t obj;
+	struct request *request;
 	int error;
 
 	if (call->msg.type != REQ_RENAME)
 		bytes = (uint32_t)strlen(text) + 1;
 	if (checked)
 		checker_name_change_begin(&change, thread->node, &call->msg, call->name, call->to);
-	error = operate_name(thread, &call->msg, text, bytes, &obj);
+	error = operate_name(thread, &call->msg, text, bytes, &request);
 	if (checked)
-		checker_name_change_end(&change, thread->node, &call->msg, error, obj);
+		checker_name_change_end(&change, thread->node, &call->msg, error, request->obj);
+	if (!error && call->msg.type == REQ_MKDIR)
+		checker_made(sim, request->obj, request->cookie);
 	if (error && error != -EINTR && !surely_failed(error) && !sim->any_fault &&
 	    !(error == -ENOSPC && sim->plan.store_pages < STORE_PAGES))
 		sim_fail(sim, "%s: a call on names fails with %d", thread->node->name, error);
@@ -92,8 +95,8 @@ static int call_names(struct thread *thread, const struct name_call *call)
 static void make(struct thread *thread, unsigned name)
 {
 	struct sim *sim = thread->node->sim;
-	enum name_dir dir = operate_dir(thread);
-	struct name_call call = {.msg = {.type = REQ_MKDIR, .dir = (uint16_t)dir, .attr.mode = 0755}, .name = name};
+	uint64_t dir = operate_dir(thread);
+	struct name_call call = {.msg = {.type = REQ_MKDIR, .dir = dir, .attr.mode = 0755}, .name = name};
 	int error = call_names(thread, &call);
 
 	if (!error)
@@ -106,28 +109,34 @@ static void make(struct thread *thread, unsigned name)
 static void remove_name(struct thread *thread, unsigned name)
 {
 	struct sim *sim = thread->node->sim;
-	enum name_dir dir = operate_dir(thread);
-	struct name_call call = {.msg = {.type = REQ_REMOVE, .dir = (uint16_t)dir}, .name = name};
-	struct inode *inode;
+	uint64_t dir = operate_dir(thread);
+	struct name_call call = {.msg = {.type = REQ_REMOVE, .dir = dir}, .name = name};
+	struct object *object = NULL;
+	struct removal removal;
 	char text[16];
+	int error;
 
 	snprintf(text, sizeof(text), "name%u", name);
-	if (chance(thread, 500) && !kernel_walk(thread->node, dir, text, thread, &inode))
-		call.msg.obj = inode->object->id;
-	if (thread->killed)
+	if (!sim->plan.blind || chance(thread, 500))
+		kernel_walk(thread->node, dir, text, thread, &object);
+	if (thread->killed || (!object && !sim->plan.blind))
 		return;
+	call.msg.obj = object ? object->id : 0;
 	sim->name_removals[name] += dir == DIR_ROOT;
-	if (surely_failed(call_names(thread, &call)))
+	checker_removal_begin(&removal, thread->node, object);
+	error = call_names(thread, &call);
+	checker_removal_end(&removal, error);
+	if (surely_failed(error))
 		sim->name_removals[name] -= dir == DIR_ROOT;
 }
 
 static void rename_name(struct thread *thread, unsigned name, unsigned to)
 {
 	struct sim *sim = thread->node->sim;
-	enum name_dir dir = operate_dir(thread), to_dir = operate_dir(thread);
+	uint64_t dir = operate_dir(thread), to_dir = operate_dir(thread);
 	struct name_call call = {.msg = {.type = REQ_RENAME,
-	                            .dir = (uint16_t)dir,
-	                            .to_dir = (uint16_t)to_dir,
+	                            .dir = dir,
+	                            .to_dir = to_dir,
 	                            .flags = REQUEST_NOREPLACE},
 	                    .name = name,
 	                    .to = to};
@@ -146,10 +155,23 @@ static void rename_name(struct thread *thread, unsigned name, unsigned to)
 
 /* --- readdir -------------------------------------------------------------------------------------------------------- */
 
+/* What is listed; 0: not. Of the root, or of an object. */
 struct listing {
-	uint64_t names[SIM_NAMES]; /* objects, 0: not listed */
+	uint64_t names[SIM_NAMES];
 	bool fixed[SIM_NAMES];
+	uint64_t files[SIM_FILES];
 };
+
+static void take_record(struct listing *listing, const char *name, uint64_t obj)
+{
+	if (!strncmp(name, "name", 4))
+		listing->names[(unsigned)(name[4] - '0') % SIM_NAMES] = obj;
+	else if (!strncmp(name, "fixed", 5))
+		listing->fixed[(unsigned)(name[5] - '0') % SIM_NAMES] = true;
+	for (unsigned i = 0; i < SIM_FILES; i++)
+		if (!strcmp(name, checker_file_name(i)))
+			listing->files[i] = obj;
+}
 
 /* Takes some of the records of one answer, as many as the program's buffer has room for. The cookie to go on from. */
 static uint64_t take_records(struct thread *thread, const struct request *request, struct listing *listing)
@@ -167,20 +189,17 @@ static uint64_t take_records(struct thread *thread, const struct request *reques
 			sim_fail(thread->node->sim, "%s: a list goes on from %llu with %llu", thread->node->name,
 			         (unsigned long long)request->msg.cookie, at);
 		cookie = at;
-		if (!strncmp(name, "name", 4))
-			listing->names[(unsigned)(name[4] - '0') % SIM_NAMES] = obj;
-		else if (!strncmp(name, "fixed", 5))
-			listing->fixed[(unsigned)(name[5] - '0') % SIM_NAMES] = true;
+		take_record(listing, name, obj);
 	}
 	return cookie;
 }
 
-static int list_all(struct thread *thread, struct listing *listing)
+static int list_all(struct thread *thread, uint64_t dir, struct listing *listing)
 {
 	uint64_t cookie = 0;
 
 	for (unsigned i = 0; i < LIST_CHUNKS_MAX; i++) {
-		struct msg msg = {.type = REQ_LIST, .dir = DIR_ROOT, .cookie = cookie};
+		struct msg msg = {.type = REQ_LIST, .dir = dir, .cookie = cookie};
 		struct request *request = kernel_request_new(thread->node, &msg);
 		int error = kernel_call(request, thread);
 
@@ -206,7 +225,7 @@ void operate_list(struct thread *thread)
 		snprintf(name, sizeof(name), "name%u", i);
 		checker_name_begin(&looks[i], thread->node, DIR_ROOT, name);
 	}
-	error = list_all(thread, &listing);
+	error = list_all(thread, DIR_ROOT, &listing);
 	for (unsigned i = 0; i < SIM_NAMES; i++)
 		checker_name_end(&looks[i], error ? -EIO : listing.names[i] ? 0 : -ENOENT, listing.names[i]);
 	if (error && error != -EINTR && !sim->any_fault)
@@ -214,6 +233,23 @@ void operate_list(struct thread *thread)
 	for (unsigned i = 0; i < sim->plan.objects && !error; i++)
 		if (!listing.fixed[i] && !sim->any_fault)
 			sim_fail(sim, "%s: readdir does not list fixed%u", thread->node->name, i);
+}
+
+/* What is no more has no names, or says so. */
+void operate_list_files(struct thread *thread, struct object *object)
+{
+	struct listing listing = {0};
+	struct name_look looks[SIM_FILES];
+	int error;
+
+	kernel_lock_dir(thread->node, object, false);
+	for (unsigned i = 0; i < SIM_FILES; i++)
+		checker_file_look_begin(&looks[i], thread->node, object, i);
+	error = list_all(thread, object->id, &listing);
+	for (unsigned i = 0; i < SIM_FILES; i++)
+		checker_name_end(&looks[i], error ? error : listing.files[i] ? 0 : -ENOENT, listing.files[i]);
+	kernel_unlock_dir(thread->node, object, false);
+	operate_judge_object(thread, object, error, "readdir");
 }
 
 void operate_names(struct thread *thread)

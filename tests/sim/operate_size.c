@@ -48,18 +48,18 @@ void operate_truncate(struct thread *thread, struct file *file)
 {
 	struct sim *sim = sim_of(thread);
 	struct inode *inode = file->inode;
-	const struct object *object = inode->object;
-	const struct end *owner = object->owning.owner;
+	const struct segment *segment = inode->segment;
+	const struct end *owner = segment->object->owning.owner;
 	uint64_t max = sim->plan.grows ? BYTES_MAX : sim->plan.pages * PAGE_BYTES;
 	int error;
 
 	/* Also by path, without a handle for writing. */
-	if ((!file->writable && chance(thread, 800)) || object == sim->fixed[0])
+	if ((!file->writable && chance(thread, 800)) || segment->steady)
 		return;
 	error = kernel_truncate(inode, some_end(thread, max), thread);
 	operate_judge(thread, inode, error, "truncate");
 	if (!error && owner && owner->open)
-		sim_fail(sim, "%s: o%u, which is owned, is truncated", thread->node->name, object->index);
+		sim_fail(sim, "%s: f%u, which is owned, is truncated", thread->node->name, segment->index);
 }
 
 /* What is new is looked at at once, by its writer. */
@@ -81,7 +81,7 @@ void operate_grow(struct thread *thread, struct file *file)
 	struct access access;
 	int result;
 
-	if (!file->writable || inode->object == sim->fixed[0])
+	if (!file->writable || inode->segment->steady)
 		return;
 	bytes = some_end(thread, chance(thread, 500) ? PAGE_BYTES : 3 * PAGE_BYTES);
 	if (chance(thread, 200)) /* leaves a hole, or writes what is there and more */
@@ -129,15 +129,17 @@ void operate_tail(struct thread *thread, struct file *file)
 /* stat(2), or ls -l: by path, of an object that need not be open here. */
 static void stat_by_path(struct thread *thread)
 {
+	unsigned file = operate_some_file(thread);
 	struct object_attr attr;
+	struct object *object;
 	struct inode *inode;
 
-	if (operate_find(thread, &inode) || thread->killed)
+	if (operate_find(thread, &object) || thread->killed)
 		return;
 	if (chance(thread, 300))
-		operate_judge(thread, inode, kernel_getattr_object(inode, thread, &attr), "stat of the directory");
-	else if (!kernel_getattr(inode, thread, NULL)) /* the look-up of `memory` */
-		operate_judge(thread, inode, kernel_getattr(inode, thread, &attr), "stat");
+		operate_judge_object(thread, object, kernel_getattr_object(thread->node, object, thread), "stat");
+	else if (!kernel_lookup(thread->node, object, file, thread, &inode))
+		operate_judge_path(thread, object, file, kernel_getattr(inode, thread, &attr), "stat of a file");
 }
 
 static void change_attributes(struct thread *thread, struct inode *inode)
@@ -145,10 +147,15 @@ static void change_attributes(struct thread *thread, struct inode *inode)
 	static const uint32_t modes[] = {0600, 0644, 0666, 0700, 0755, 0640};
 	struct object_attr attr = {.mode = modes[below(thread, sizeof(modes) / sizeof(modes[0]))],
 	                           .mtime_ns = 1 + below(thread, UINT64_C(1000000000000))};
-	uint32_t flags = 1 + (uint32_t)below(thread, 3), seg = chance(thread, 700) ? SEG_MEMORY : SEG_NONE;
+	uint32_t flags = 1 + (uint32_t)below(thread, 3);
+	struct object *object = inode->segment->object;
 
 	flags = (flags & 1 ? SETATTR_MODE : 0) | (flags & 2 ? SETATTR_MTIME : 0);
-	operate_judge(thread, inode, kernel_setattr(inode, seg, flags, &attr, thread), "chmod or utimes");
+	if (chance(thread, 700))
+		operate_judge(thread, inode, kernel_setattr(inode, flags, &attr, thread), "chmod or utimes");
+	else
+		operate_judge_object(thread, object, kernel_setattr_object(thread->node, object, flags, &attr, thread),
+		                     "chmod or utimes");
 }
 
 static void reopen(struct thread *thread, struct file *file)
@@ -157,8 +164,8 @@ static void reopen(struct thread *thread, struct file *file)
 	operate_open(thread, file);
 	if (!file->open || thread->killed)
 		return;
-	if (reg_low(&file->inode->object->attrs.bounds))
-		operate_load(thread, file->inode, last_page(reg_low(&file->inode->object->attrs.bounds)));
+	if (reg_low(&file->inode->segment->attrs.bounds))
+		operate_load(thread, file->inode, last_page(reg_low(&file->inode->segment->attrs.bounds)));
 }
 
 void operate_attributes(struct thread *thread, struct file *file)

@@ -56,8 +56,8 @@ void pagecache_unlock(struct inode *inode, struct page *page)
 void pagecache_drop(struct inode *inode, struct page *page, const char *why)
 {
 	if (page->present)
-		sim_trace(inode_sim(inode), inode->node, "      page %u of o%u dropped: %s", page_index(inode, page),
-		          inode->object->index, why);
+		sim_trace(inode_sim(inode), inode->node, "      page %u of f%u dropped: %s", page_index(inode, page),
+		          inode->segment->index, why);
 	page->incarnation++;
 	page->present = false;
 	page->uptodate = false;
@@ -83,8 +83,8 @@ static void writeback_done(struct request *request)
 	inode->writebacks--;
 	writeback_ends(request);
 	if (request->error && !sim->any_fault && sim->plan.store_pages == STORE_PAGES)
-		sim_fail(sim, "%s: write-back of page %u of o%u was refused with %d although nothing is wrong",
-		         inode->node->name, request->page, inode->object->index, request->error);
+		sim_fail(sim, "%s: write-back of page %u of f%u was refused with %d although nothing is wrong",
+		         inode->node->name, request->page, inode->segment->index, request->error);
 }
 
 /* What lies past the end of the file by now is not sent. */
@@ -126,7 +126,7 @@ static void writeback_add(struct inode *inode, struct request *request, unsigned
 	request->pages++;
 	page->dirty = false;
 	page->writebacks++;
-	sim_trace(inode_sim(inode), inode->node, "      page %u of o%u is written back", index, inode->object->index);
+	sim_trace(inode_sim(inode), inode->node, "      page %u of f%u is written back", index, inode->segment->index);
 }
 
 /* Of the locked page, with what follows it as long as nothing comes in between (`run`: the last of these, or NULL). */
@@ -271,11 +271,11 @@ static void late_cut(struct inode *inode, unsigned index, uint64_t size)
 {
 	uint64_t now;
 
-	if (!core_open_size(run_core(inode->node->run), inode->object->id, SEG_MEMORY, &now) ||
+	if (!core_open_size(run_core(inode->node->run), inode->segment->id, SEG_MEMORY, &now) ||
 	    (now <= size && inode->write_end <= size))
 		return;
 	inode_sim(inode)->stats.late_cuts++;
-	checker_loosen(inode->object, index, size);
+	checker_loosen(inode->segment, index, size);
 }
 
 void pagecache_truncate(struct inode *inode, uint64_t size, bool shown)

@@ -46,22 +46,28 @@ static void make_fixed(struct thread *thread)
 
 	for (unsigned i = 0; i < sim->plan.objects && !sim->failed; i++) {
 		struct msg mkdir = {.type = REQ_MKDIR, .dir = DIR_ROOT, .attr.mode = 0755};
+		struct request *made;
+		struct object *object;
 		struct inode *inode;
 		struct file file;
 		char name[16];
 
 		fixed_name(name, sizeof(name), i);
-		if (operate_name(thread, &mkdir, name, (uint32_t)strlen(name) + 1, NULL) ||
-		    kernel_lookup(thread->node, DIR_ROOT, name, thread, &inode) || kernel_open(inode, true, thread, &file) ||
+		if (operate_name(thread, &mkdir, name, (uint32_t)strlen(name) + 1, &made) ||
+		    kernel_walk(thread->node, DIR_ROOT, name, thread, &object) ||
+		    object != checker_made(sim, made->obj, made->cookie) ||
+		    kernel_lookup(thread->node, object, 0, thread, &inode) ||
+		    kernel_open(inode, true, thread, &file) ||
 		    kernel_truncate(inode, sim->plan.pages * PAGE_BYTES, thread)) {
 			sim_fail(sim, "%s cannot make %s", thread->node->name, name);
 			return;
 		}
 		for (unsigned p = 0; p < OBJECT_PAGES; p++)
 			for (unsigned w = 0; w < PAGE_WORDS; w++)
-				inode->object->words[p][w].tainted = false;
+				inode->segment->words[p][w].tainted = false;
 		kernel_close(&file);
-		sim->fixed[i] = inode->object;
+		inode->segment->steady = !i;
+		sim->fixed[i] = object;
 	}
 	sim->phase = PHASE_RUN;
 }
@@ -187,40 +193,65 @@ static int look_at(struct thread *thread, struct file *file)
 		if (!error && file->writable)
 			error = kernel_add(inode, p, WORD_COUNTER, thread);
 		if (!error && file->writable)
-			error = kernel_store(inode, p, WORD_PLAIN0, checker_value(inode->object, p, WORD_PLAIN0), thread);
+			error = kernel_store(inode, p, WORD_PLAIN0, checker_value(inode->segment, p, WORD_PLAIN0), thread);
 		if (error)
 			return error;
 	}
 	return 0;
 }
 
-static void survey_name(struct thread *thread, enum name_dir dir, const char *name)
+static int survey_file(struct thread *thread, struct object *object, unsigned name)
+{
+	struct file *file = &thread->files[0];
+	struct inode *inode;
+	int error = kernel_lookup(thread->node, object, name, thread, &inode);
+
+	if (error == -ENOENT && (name || !checker_is_fixed(thread->node->sim, object)))
+		return 0;
+	if (!error)
+		error = kernel_open(inode, chance(thread, 500), thread, file);
+	if (error)
+		return error;
+	error = look_at(thread, file);
+	if (error == -EIO)
+		operate_clear(object, thread);
+	kernel_close(file);
+	return error;
+}
+
+/* Only `memory` has a size that matters. */
+static int survey_files(struct thread *thread, struct object *object)
+{
+	int error = survey_file(thread, object, 0);
+
+	operate_list_files(thread, object);
+	for (unsigned i = 1; i < SIM_FILES && !error; i++) {
+		error = survey_file(thread, object, i);
+		if (error == -EFAULT)
+			error = 0;
+	}
+	return error;
+}
+
+static void survey_name(struct thread *thread, uint64_t dir, const char *name)
 {
 	struct sim *sim = thread->node->sim;
-	struct inode *inode = NULL;
+	struct object *object = NULL;
 	int error = 0;
 
 	for (unsigned tries = 0; tries < SURVEY_TRIES && !sim->failed; tries++) {
-		struct file *file = &thread->files[0];
-
-		error = kernel_lookup(thread->node, dir, name, thread, &inode);
+		error = kernel_walk(thread->node, dir, name, thread, &object);
 		if (error == -ENOENT)
 			return;
-		if (!error && inode->object->owning.owner_gone && must_work(thread->node, inode->object))
+		if (!error && object->owning.owner_gone && must_work(thread->node, object))
 			sim_fail(sim, "%s: %s is there, though its owner is gone", thread->node->name, name);
 		if (!error)
-			error = kernel_open(inode, chance(thread, 500), thread, file);
-		if (!error) {
-			error = look_at(thread, file);
-			if (error == -EIO)
-				operate_clear(inode, thread);
-			kernel_close(file);
-		}
+			error = survey_files(thread, object);
 		if (!error || (error == -EFAULT && strcmp(name, "fixed0")) ||
 		    (error == -ENOSPC && sim->plan.store_pages < STORE_PAGES))
 			return;
 		/* An error it is: definite, and soon. */
-		if (sim->nodes[0]->state != NODE_UP || (inode && !must_work(thread->node, inode->object)))
+		if (sim->nodes[0]->state != NODE_UP || (object && !must_work(thread->node, object)))
 			return;
 		task_sleep(&sim->sched, sim->plan.timeout_ns / 8);
 	}
@@ -233,7 +264,7 @@ static void survey_name(struct thread *thread, enum name_dir dir, const char *na
 static void survey_gone(struct thread *thread, struct object *object)
 {
 	struct sim *sim = thread->node->sim;
-	struct object_attr attr;
+	struct segment *segment = object->segments;
 	int error = 0;
 
 	if (!object->owning.revoke_done && !object->owning.owner_gone)
@@ -241,11 +272,13 @@ static void survey_gone(struct thread *thread, struct object *object)
 	for (unsigned tries = 0; tries < SURVEY_TRIES && error != -ESTALE; tries++) {
 		if (tries)
 			task_sleep(&sim->sched, sim->plan.timeout_ns / 8);
-		error = kernel_getattr(kernel_inode(thread->node, object), thread, &attr);
+		error = kernel_getattr_object(thread->node, object, thread);
 		if (!must_work(thread->node, object))
 			return;
 	}
-	if (error != -ESTALE)
+	for (; segment && error == -ESTALE; segment = segment->next)
+		error = kernel_getattr(kernel_inode(thread->node, segment), thread, NULL);
+	if (error != -ESTALE && must_work(thread->node, object))
 		sim_fail(sim, "%s: at the end o%u, which was revoked, is still there, with %d", thread->node->name,
 		         object->index, error);
 }

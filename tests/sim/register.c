@@ -275,16 +275,17 @@ bool reg_end(struct reg *reg, int slot, enum reg_end how)
 	return false;
 }
 
-void reg_tell(struct reg *reg, int slot, uint64_t value)
+bool reg_tell(struct reg *reg, int slot, uint64_t value)
 {
 	uint32_t bit;
 
 	if (slot < 0 || reg->loose)
-		return;
+		return true;
 	bit = 1u << reg->calls[slot].value;
 	if (reg->unknown & bit)
 		reg->values[reg->calls[slot].value] = value;
 	reg->unknown &= ~bit;
+	return reg->values[reg->calls[slot].value] == value;
 }
 
 static uint32_t values_between(const struct reg *reg, uint64_t low, uint64_t high)
@@ -392,6 +393,16 @@ bool reg_changing(const struct reg *reg)
 		    (reg->calls[i].kind != REG_RAISE || reg->values[reg->calls[i].value] > low))
 			return true;
 	return reg->loose;
+}
+
+bool reg_may_be_there(const struct reg *reg, int slot)
+{
+	uint32_t set = values_between(reg, 1, UINT64_MAX);
+
+	for (const struct reg_state *state = reg->states; state && slot >= 0; state = state->next)
+		if (state->seen[slot] & set)
+			return true;
+	return reg->loose || slot < 0;
 }
 
 bool reg_surely(const struct reg *reg, int slot)

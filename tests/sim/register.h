@@ -65,8 +65,8 @@ void reg_unknown(struct reg *reg);
 int reg_begin(struct reg *reg, const void *node, enum reg_kind kind, uint64_t value);
 /* A change ends. False if that cannot be. */
 bool reg_end(struct reg *reg, int slot, enum reg_end how);
-/* What the value of a REG_INSERT of REG_ANYTHING is, before its end. */
-void reg_tell(struct reg *reg, int slot, uint64_t value);
+/* What the value of a change to REG_ANYTHING is, before its end. False if it was seen to be another. */
+bool reg_tell(struct reg *reg, int slot, uint64_t value);
 /* The call saw a value from low to high. False if it cannot have. It goes on. */
 bool reg_saw(struct reg *reg, int slot, uint64_t low, uint64_t high);
 /* Ends a read that saw `value`; false if it cannot have. */
@@ -81,6 +81,8 @@ uint64_t reg_high(const struct reg *reg);
 /* The lowest of what calls may still set; UINT64_MAX if there is none. */
 uint64_t reg_lowest_set(const struct reg *reg);
 bool reg_changing(const struct reg *reg);
+/* Whether the read can have seen another value than 0. */
+bool reg_may_be_there(const struct reg *reg, int slot);
 /* Whether the call has surely had its effect. */
 bool reg_surely(const struct reg *reg, int slot);
 /* What it may be now. Returns buffer. */

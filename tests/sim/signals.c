@@ -26,22 +26,14 @@ static uint64_t below(const struct thread *thread, uint64_t limit)
 
 static struct owning *owning_of(const struct end *end)
 {
-	return &end->inode->object->owning;
-}
-
-static bool is_fixed(const struct sim *sim, const struct object *object)
-{
-	for (unsigned i = 0; i < SIM_NAMES; i++)
-		if (sim->fixed[i] == object)
-			return true;
-	return false;
+	return &end->object->owning;
 }
 
 static struct request *end_request(const struct end *end, unsigned type, uint32_t flags)
 {
 	struct msg msg = {.type = (uint8_t)type, .cookie = end->id, .flags = flags};
 
-	return kernel_request_new(end->inode->node, &msg);
+	return kernel_request_new(end->node, &msg);
 }
 
 /* Errors on an end: it is cut, for a reason; its object may even be gone. */
@@ -52,7 +44,7 @@ static void judge(struct thread *thread, const struct end *end, int error, const
 	if (!error || error == -EINTR ||
 	    ((error == -EIO || error == -ESTALE) && (sim->any_fault || owning_of(end)->revoke_begun)))
 		return;
-	sim_fail(sim, "%s: %s on the signal of o%u fails with %d", thread->node->name, what, end->inode->object->index,
+	sim_fail(sim, "%s: %s on the signal of o%u fails with %d", thread->node->name, what, end->object->index,
 	         error);
 }
 
@@ -68,7 +60,7 @@ static void end_gone(struct sim *sim, struct end *end)
 {
 	end->open = false;
 	if (end->own_begun)
-		revoke_begins(sim, end->inode->object);
+		revoke_begins(sim, end->object);
 	if (end->owns)
 		owning_of(end)->owner_gone = true;
 }
@@ -83,26 +75,27 @@ void signals_node_died(struct node *node)
 {
 	for (struct object *object = node->sim->objects; object; object = object->next)
 		for (struct end *end = object->owning.ends; end; end = end->next)
-			if (end->open && end->inode->node == node)
+			if (end->open && end->node == node)
 				end_gone(node->sim, end);
 }
 
 void signals_link_lost(struct object *object, const struct node *a, const struct node *b)
 {
 	for (struct end *end = object->owning.ends; end; end = end->next)
-		if (end->own_begun && (end->inode->node == a || end->inode->node == b))
-			revoke_begins(end->inode->node->sim, object);
+		if (end->own_begun && (end->node == a || end->node == b))
+			revoke_begins(end->node->sim, object);
 }
 
-static struct end *end_open(struct thread *thread, struct inode *inode)
+static struct end *end_open(struct thread *thread, struct object *object)
 {
-	struct owning *owning = &inode->object->owning;
+	struct owning *owning = &object->owning;
 	struct end *end = sched_alloc(&sim_of(thread)->sched, sizeof(*end));
-	struct msg msg = {.type = REQ_END_OPEN, .obj = inode->object->id};
+	struct msg msg = {.type = REQ_END_OPEN, .obj = object->id};
 	struct request *request;
 	int error;
 
-	end->inode = inode;
+	end->node = thread->node;
+	end->object = object;
 	end->reads = chance(thread, 800);
 	end->may = owning->posting + owning->posts_lost;
 	end->next = owning->ends;
@@ -112,18 +105,18 @@ static struct end *end_open(struct thread *thread, struct inode *inode)
 	error = kernel_call(request, thread);
 	end->id = request->cookie;
 	end->open = !error;
-	if (error && error != -EINTR && !checker_error_allowed(sim_of(thread), inode->object, error))
+	if (error && error != -EINTR && !checker_error_allowed(sim_of(thread), object, error))
 		sim_fail(sim_of(thread), "%s: open of the signal of o%u fails with %d", thread->node->name,
-		         inode->object->index, error);
+		         object->index, error);
 	return error ? NULL : end;
 }
 
 static void open_some(struct thread *thread, struct end **slot)
 {
-	struct inode *inode;
+	struct object *object;
 
-	if (!operate_find(thread, &inode))
-		*slot = end_open(thread, inode);
+	if (!operate_find(thread, &object))
+		*slot = end_open(thread, object);
 }
 
 /* --- posts ---------------------------------------------------------------------------------------------------------- */
@@ -191,7 +184,7 @@ static void operate_post(struct thread *thread, struct end *from)
 		posted(from, reached, count, flags);
 	if (!error && revoked)
 		sim_fail(sim_of(thread), "%s: a post on o%u after it was revoked", thread->node->name,
-		         from->inode->object->index);
+		         from->object->index);
 }
 
 /* --- reads ---------------------------------------------------------------------------------------------------------- */
@@ -236,7 +229,7 @@ static uint64_t end_read(struct thread *thread, struct end *end, uint32_t count,
 		sim_fail(sim, "%s: a read of %u signals gives %u", thread->node->name, count, request->reply_count);
 	if (end->taken > end->may)
 		sim_fail(sim, "%s: an end of o%u has got %llu signals, but at most %llu were posted", thread->node->name,
-		         end->inode->object->index, (unsigned long long)end->taken, (unsigned long long)end->may);
+		         end->object->index, (unsigned long long)end->taken, (unsigned long long)end->may);
 	return request->reply_count;
 }
 
@@ -252,7 +245,7 @@ static uint32_t end_poll(struct thread *thread, struct end *end)
 	end->quiet = !(request->flags & END_READABLE);
 	if (request->flags & END_CUT && !sim_of(thread)->any_fault && !owning_of(end)->revoke_begun)
 		sim_fail(sim_of(thread), "%s: an end of o%u is cut although nothing happened to it", thread->node->name,
-		         end->inode->object->index);
+		         end->object->index);
 	return request->flags;
 }
 
@@ -260,7 +253,7 @@ void signals_woken(struct node *node, uint64_t id)
 {
 	for (struct object *object = node->sim->objects; object; object = object->next)
 		for (struct end *end = object->owning.ends; end; end = end->next) {
-			if (!end->open || end->inode->node != node || end->id != id)
+			if (!end->open || end->node != node || end->id != id)
 				continue;
 			if (!end->armed)
 				sim_fail(node->sim, "%s: an end of o%u is woken that nobody has polled", node->name,
@@ -270,31 +263,48 @@ void signals_woken(struct node *node, uint64_t id)
 		}
 }
 
+static bool can_be_used(struct thread *thread, struct object *object)
+{
+	struct segment *memory = object->memory;
+	struct object_attr attr;
+
+	if (memory && !kernel_getattr(kernel_inode(thread->node, memory), thread, &attr))
+		return true;
+	return !kernel_getattr_object(thread->node, object, thread);
+}
+
+/* cat status: asks the home. */
+static int status(struct thread *thread, const struct object *object)
+{
+	struct msg msg = {.type = REQ_STATUS, .obj = object->id};
+
+	return kernel_call(kernel_request_new(thread->node, &msg), thread);
+}
+
 void signals_drain(struct thread *thread, struct end *end)
 {
 	struct sim *sim = sim_of(thread);
 	uint64_t must = end->must, taken;
 	bool some = end->some, revoked = owning_of(end)->revoke_done;
-	struct object_attr attr;
-	bool usable = !kernel_getattr(end->inode, thread, &attr);
-	bool answered = !kernel_call(kernel_inode_request(end->inode, REQ_STATUS), thread);
+	bool usable = can_be_used(thread, end->object);
+	bool answered = !status(thread, end->object);
 	uint32_t flags = end_poll(thread, end);
 	bool quiet = end->quiet;
 
 	if (thread->killed || sim->failed)
 		return;
 	if (revoked && (usable || !(flags & END_CUT)) && !sim->any_fault)
-		sim_fail(sim, "%s: o%u can be used after it was revoked", thread->node->name, end->inode->object->index);
+		sim_fail(sim, "%s: o%u can be used after it was revoked", thread->node->name, end->object->index);
 	taken = end->reads ? end_read(thread, end, UINT32_MAX, END_NONBLOCK) : 0;
 	if (thread->killed)
 		return;
 	if (quiet && taken && !end->woken)
-		sim_fail(sim, "%s: a poll of o%u is not woken by a signal", thread->node->name, end->inode->object->index);
+		sim_fail(sim, "%s: a poll of o%u is not woken by a signal", thread->node->name, end->object->index);
 	if (!answered || flags & END_CUT)
 		return;
 	if (end->taken < must || (some && !taken))
 		sim_fail(sim, "%s: an end of o%u has got %llu of %llu signals%s", thread->node->name,
-		         end->inode->object->index, (unsigned long long)end->taken, (unsigned long long)must,
+		         end->object->index, (unsigned long long)end->taken, (unsigned long long)must,
 		         some ? ", and one was to be pending" : "");
 }
 
@@ -315,17 +325,17 @@ static void operate_own(struct thread *thread, struct end *end)
 	if (error)
 		return;
 	if (owning->owner)
-		sim_fail(sim, "%s: o%u gets a second owner", thread->node->name, end->inode->object->index);
+		sim_fail(sim, "%s: o%u gets a second owner", thread->node->name, end->object->index);
 	owning->owner = end;
 	end->owns = true;
 }
 
 static int control(struct thread *thread, struct end *end, const char *text)
 {
-	struct msg msg = {.type = REQ_CONTROL, .obj = end->inode->object->id};
+	struct msg msg = {.type = REQ_CONTROL, .obj = end->object->id};
 	struct request *request = kernel_request_new(thread->node, &msg);
 	const struct end *owner = owning_of(end)->owner;
-	bool foreign = owner && owner->open && owner->inode->node != thread->node;
+	bool foreign = owner && owner->open && owner->node != thread->node;
 	int error;
 
 	kernel_request_text(request, text, (uint32_t)strlen(text));
@@ -336,22 +346,22 @@ static int control(struct thread *thread, struct end *end, const char *text)
 	judge(thread, end, error, text);
 	if (!error && foreign && owner->open && !owning_of(end)->revoke_begun)
 		sim_fail(sim_of(thread), "%s: %s works on o%u, which another node owns", thread->node->name, text,
-		         end->inode->object->index);
+		         end->object->index);
 	return error;
 }
 
 static void operate_revoke(struct thread *thread, struct end *end)
 {
-	revoke_begins(sim_of(thread), end->inode->object);
+	revoke_begins(sim_of(thread), end->object);
 	if (!control(thread, end, "revoke\n"))
 		owning_of(end)->revoke_done = true;
 }
 
 static void operate_revert(struct thread *thread, struct end *end)
 {
-	checker_revert_begin(end->inode->object);
+	checker_revert_begin(end->object);
 	control(thread, end, chance(thread, 800) ? "revert on" : "revert off");
-	checker_revert_end(end->inode->object);
+	checker_revert_end(end->object);
 }
 
 /* --- access lists --------------------------------------------------------------------------------------------------- */
@@ -379,7 +389,6 @@ static void operate_access(struct thread *thread, struct end *end)
 		used += (size_t)snprintf(text + used, sizeof(text) - used, " %u=%o", number, (unsigned)mode);
 	}
 	listed = used > strlen("access");
-	end->inode->object->attrs.mode.loose = true; /* each node is shown a mode of its own */
 	met = sim->access_begun++ != sim->access_done;
 	error = control(thread, end, text);
 	met |= sim->access_begun != ++sim->access_done;
@@ -422,7 +431,7 @@ static void operate_object(struct thread *thread, struct end *end)
 		operate_revert(thread, end);
 		return;
 	}
-	if (is_fixed(sim, end->inode->object))
+	if (checker_is_fixed(sim, end->object))
 		return;
 	if (owning_of(end)->own_begun && chance(thread, 700))
 		operate_access(thread, end);

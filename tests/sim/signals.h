@@ -12,13 +12,15 @@
 
 #define SIM_NUMBERS_MAX 128 /* of nodes in a seed */
 
-struct inode;
+struct node;
+struct object;
 struct thread;
 
 /* An open file of an object's signal. */
 struct end {
 	struct end *next; /* of the object */
-	struct inode *inode;
+	struct node *node;
+	struct object *object;
 	uint64_t id;
 	bool open, reads;
 	bool owns, own_begun;
@@ -52,7 +54,7 @@ void signals_woken(struct node *node, uint64_t id);
 void signals_node_died(struct node *node);
 void signals_link_lost(struct object *object, const struct node *a, const struct node *b);
 
-/* Around an open of memory by name, with its look-up: what the access list says about it. */
+/* Around an open of a file by name, with the look-ups: what the access list says about it. */
 uint32_t signals_open_begin(const struct sim *sim);
 void signals_open_end(struct sim *sim, const struct node *node, const struct object *object, uint32_t begun,
                       bool writable, int error);

@@ -89,7 +89,7 @@ static void plan_owners(struct sim *sim)
 	uint64_t random = sched->random;
 
 	sched->random = random ^ UINT64_C(0x5851f42d4c957f2d);
-	plan->store_pages = random_permille(sched, 850) ? STORE_PAGES : pick(sim, 1, 12);
+	plan->store_pages = random_permille(sched, 850) ? STORE_PAGES : pick(sim, 2, 13);
 	plan->reverts = random_permille(sched, 150);
 	plan->unnamed = random_permille(sched, 800) ? 0 : 500;
 	plan->signals = random_permille(sched, 500) ? 0 : (unsigned)pick(sim, 20, 600);
@@ -103,6 +103,19 @@ static void plan_owners(struct sim *sim)
 	plan->grows = random_permille(sched, 500) ? 0 : (unsigned)pick(sim, 10, 250);
 	if (plan->grows && !plan->truncates)
 		plan->truncates = (unsigned)pick(sim, 5, 60);
+	sched->random = random;
+}
+
+/* Random numbers of its own, too. */
+static void plan_files(struct sim *sim)
+{
+	struct plan *plan = &sim->plan;
+	struct sched *sched = &sim->sched;
+	uint64_t random = sched->random;
+
+	sched->random = random ^ UINT64_C(0x2545f4914f6cdd1d);
+	plan->files = random_permille(sched, 400) ? 0 : (unsigned)pick(sim, 10, random_permille(sched, 700) ? 150 : 500);
+	plan->blind = random_permille(sched, 400);
 	sched->random = random;
 }
 
@@ -144,15 +157,18 @@ static void plan_make(struct sim *sim)
 	plan->timeout_ns = pick(sim, 500, 1000) * MS;
 	plan->fault_every_ns = pick(sim, 100 * US, 5 * MS);
 	plan_owners(sim);
+	plan_files(sim);
 	if (random_permille(sched, 60) || sim->options->storm)
 		plan_storm(sim);
 	sim_trace(sim, NULL, "plan: %u nodes, %u threads of %u operations, %u objects of %u pages, faults %x, "
-	          "net %llu us, timeout %llu ms, signals %u%s%s%s%s, store %llu pages, truncates %u, grows %u, attributes %u",
+	          "net %llu us, timeout %llu ms, signals %u%s%s%s%s, store %llu pages, truncates %u, grows %u, attributes %u, "
+	          "names %u, files %u%s",
 	          plan->nodes, plan->threads, plan->operations, plan->objects, plan->pages, plan->faults,
 	          (unsigned long long)(plan->net_delay_ns / US), (unsigned long long)(plan->timeout_ns / MS),
 	          plan->signals, plan->owns ? ", owners" : "", plan->revokes ? ", revokes" : "",
 	          plan->reverts ? ", reverts" : "", plan->unnamed ? ", unnamed" : "",
-	          (unsigned long long)plan->store_pages, plan->truncates, plan->grows, plan->attributes);
+	          (unsigned long long)plan->store_pages, plan->truncates, plan->grows, plan->attributes,
+	          plan->names, plan->files, plan->blind ? ", blind" : "");
 }
 
 /* --- the course ------------------------------------------------------------------------------------------------------ */

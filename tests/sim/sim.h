@@ -8,7 +8,8 @@
  *   kernel.[ch]    what a node's kernel does with FUSE files: page cache, locks, write-back, invalidation, sizes (K1 .. K22)
  *   node.[ch]      a daemon: carries the core's actions out and brings it its events; one node's life
  *   programs.[ch]  what runs on the nodes, and the survey at the end
- *   operate.[ch]   their operations on files, at the ends of files (operate_size.c), on names (operate_names.c)
+ *   operate.[ch]   their operations on files, at the ends of files (operate_size.c), on names of objects (operate_names.c)
+ *                  and of their files (operate_files.c)
  *   litmus.[ch]    litmus rounds
  *   signals.[ch]   programs that signal, own, revoke
  *   faults.[ch]    what goes wrong and when
@@ -32,6 +33,7 @@
 #define PAGE_WORDS 8
 #define BLOCK_BYTES (PAGE_BYTES / PAGE_WORDS)
 #define SIM_NAMES 5 /* that programs use for objects they make and remove */
+#define SIM_FILES 4 /* names of files in an object: `memory`, and what programs make */
 #define STORE_PAGES 100000 /* of a node whose store never gets full */
 
 /* What the words of a page are for. */
@@ -67,6 +69,7 @@ struct options {
 	int faults;     /* -1: as the seed says */
 	int old_kernel; /* -1: as the seed says */
 	bool barrier_fallocate; /* old kernels: the barrier is not a read, but fallocate, which deadlocks */
+	bool create_mknod;      /* open(O_CREAT) is a MKNOD, and then an OPEN without the directory's lock */
 	bool storm;   /* of changes of sizes, in each seed */
 	bool trace;
 };
@@ -84,10 +87,12 @@ struct plan {
 	unsigned grows;          /* write(2)s that make a file longer */
 	unsigned attributes;     /* chmod, utimes, stat */
 	unsigned names;
+	unsigned files;          /* create, unlink, rename in an object; and how often a file is not its `memory` */
 	unsigned kills;
 	unsigned signals;        /* permille of the operations: on ends, see signals.h */
 	unsigned unnamed;        /* permille of the names: in the directory for unnamed objects */
 	bool owns, revokes, reverts;
+	bool blind;              /* rmdir need not say what it takes the name for */
 	uint64_t store_pages;    /* of each node */
 	uint64_t net_delay_ns;   /* means */
 	uint64_t daemon_delay_ns;
@@ -107,7 +112,7 @@ enum phase {
 
 struct stats {
 	uint64_t steps, operations, messages, loads, stores, adds, writes, truncates, grows, looks, litmus, faults, lost, killed,
-		signals, full, late_cuts, behind, unsettled;
+		signals, files, full, late_cuts, behind, unsettled;
 	uint64_t max_wait_ns;
 };
 
@@ -125,6 +130,7 @@ struct sim {
 	unsigned node_count;
 	struct list conns;
 	struct object *objects;
+	unsigned segment_count;
 	struct object *fixed[SIM_NAMES]; /* the objects made at the start, named fixed0 .. */
 	/* Of each ordered pair: changes whenever a connection between the two comes or goes. */
 	uint32_t link_generation[SIM_NODES_MAX][SIM_NODES_MAX];

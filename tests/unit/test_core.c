@@ -270,7 +270,7 @@ START_TEST(lifetimes)
 {
 	struct cluster *cluster = cluster_new(2, 1000);
 	uint64_t obj = make(cluster, 0, "a");
-	struct msg remove = {.type = REQ_REMOVE, .dir = DIR_ROOT, .obj = obj};
+	struct msg remove = {.type = REQ_REMOVE, .dir = DIR_ROOT, .obj = whole(obj)};
 	struct msg unnamed = {.type = REQ_MKDIR, .dir = DIR_UNNAMED};
 	struct msg find = {.type = REQ_LOOKUP, .dir = DIR_UNNAMED};
 
@@ -283,7 +283,7 @@ START_TEST(lifetimes)
 	ck_assert_int_eq(simple(cluster, 0, REQ_GETATTR, obj, 0), -ESTALE);
 	ck_assert_uint_eq(core_store_pages(cluster_core(cluster, 0)), 0);
 
-	obj = cluster_do(cluster, 0, &unnamed, "u", 2)->obj;
+	obj = cluster_do(cluster, 0, &unnamed, "u", 2)->cookie;
 	ck_assert_int_eq(simple(cluster, 1, REQ_OPEN, obj, PAGE_INVALID), 0);
 	ck_assert_int_eq(cluster_do(cluster, 1, &find, "u", 2)->error, 0);
 	ck_assert_int_eq(simple(cluster, 1, REQ_RELEASE, obj, PAGE_INVALID), 0);

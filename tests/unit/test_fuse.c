@@ -1,6 +1,6 @@
 /*
  * test_fuse.c: goal: what of the daemon needs no mount: the command line is taken or refused by name, an inode number
- * says what it is, a tombstone answers for one thread, one name and a short time only, no program is left without an answer
+ * says what it is, lookups are remembered for one thread, no program is left without an answer
  * that its kernel takes, and one that is being killed is told from one that is not.
  */
 #include <check.h>
@@ -164,8 +164,6 @@ START_TEST(inode_numbers)
 		ck_assert(inode_is_object(ino));
 		ck_assert_uint_eq(inode_object(ino), OBJECT);
 		ck_assert_int_eq(inode_kind(ino), kind);
-		if (inode_kind_name((enum inode_kind)kind))
-			ck_assert_int_eq(inode_kind_of_name(inode_kind_name((enum inode_kind)kind)), kind);
 	}
 	for (uint64_t ino = 0; ino < INODE_FIXED_END; ino++) {
 		ck_assert(!inode_is_object(ino));
@@ -173,7 +171,10 @@ START_TEST(inode_numbers)
 			ck_assert_uint_eq(inode_meta_of_name(inode_meta_name(ino)), ino);
 	}
 	ck_assert(!inode_is_object(inode_of(OBJECT, KINDS)));
-	ck_assert_int_eq(inode_kind_of_name("Memory"), -1);
+	ck_assert_int_eq(inode_kind_of_name("control"), KIND_CONTROL);
+	ck_assert_int_eq(inode_kind_of_name("status"), KIND_STATUS);
+	ck_assert_int_eq(inode_kind_of_name("signal"), KIND_SIGNAL);
+	ck_assert_int_eq(inode_kind_of_name("memory"), -1);
 	ck_assert_uint_eq(inode_meta_of_name("x"), 0);
 }
 END_TEST
@@ -181,17 +182,19 @@ END_TEST
 START_TEST(inode_attributes)
 {
 	struct object_attr attr = { .mode = 0640, .uid = 5, .gid = 6, .size_bytes = 5000, .used_bytes = 8192,
-	                            .mtime_ns = 3 * SECOND_NS + 4 };
+	                            .atime_ns = 2 * SECOND_NS + 1, .mtime_ns = 3 * SECOND_NS + 4 };
 	struct stat st;
 
 	inode_fill(inode_of(OBJECT, KIND_DIR), &attr, &st);
 	ck_assert_uint_eq(st.st_mode, S_IFDIR | 0750);
-	inode_fill(inode_of(OBJECT, KIND_MEMORY), &attr, &st);
+	inode_fill(inode_of(OBJECT, KIND_FILE), &attr, &st);
 	ck_assert_uint_eq(st.st_mode, S_IFREG | 0640);
 	ck_assert_int_eq(st.st_size, 5000);
 	ck_assert_int_eq(st.st_blocks, 16);
 	ck_assert_uint_eq(st.st_uid, 5);
 	ck_assert_uint_eq(st.st_gid, 6);
+	ck_assert_int_eq(st.st_atim.tv_sec, 2);
+	ck_assert_int_eq(st.st_atim.tv_nsec, 1);
 	ck_assert_int_eq(st.st_mtim.tv_sec, 3);
 	ck_assert_int_eq(st.st_mtim.tv_nsec, 4);
 	inode_fill(inode_of(OBJECT, KIND_CONTROL), &attr, &st);
@@ -216,7 +219,7 @@ START_TEST(owned_attributes)
 
 		inode_fill(inode_of(OBJECT, KIND_DIR), &attr, &st);
 		ck_assert_uint_eq(st.st_mode, S_IFDIR | rows[i].dir);
-		inode_fill(inode_of(OBJECT, KIND_MEMORY), &attr, &st);
+		inode_fill(inode_of(OBJECT, KIND_FILE), &attr, &st);
 		ck_assert_uint_eq(st.st_mode, S_IFREG | rows[i].memory);
 		inode_fill(inode_of(OBJECT, KIND_CONTROL), &attr, &st);
 		ck_assert_uint_eq(st.st_mode, S_IFREG | 0200);
@@ -228,8 +231,6 @@ END_TEST
 
 START_TEST(lookups_are_remembered)
 {
-	char name[OBJECT_NAME_BYTES];
-	enum name_dir dir;
 	struct names *names;
 
 	ck_assert_int_eq(names_new(&names), 0);
@@ -239,34 +240,11 @@ START_TEST(lookups_are_remembered)
 	ck_assert_uint_eq(names_object(names, 10, DIR_ROOT, "a"), OBJECT);
 	ck_assert_uint_eq(names_object(names, 10, DIR_UNNAMED, "a"), OBJECT + 1);
 	ck_assert_uint_eq(names_object(names, 12, DIR_ROOT, "a"), 0);
-	ck_assert(names_name(names, 11, OBJECT, &dir, name));
-	ck_assert_str_eq(name, "b");
-	ck_assert(!names_name(names, 0, OBJECT, &dir, name));
 	names_saw(names, 10, DIR_ROOT, "a", OBJECT + 2);
 	ck_assert_uint_eq(names_object(names, 10, DIR_ROOT, "a"), OBJECT + 2);
 	for (int i = 0; i < NAMES_LOOKUPS_MAX; i++)
 		names_saw(names, 1000 + i, DIR_ROOT, "c", OBJECT);
 	ck_assert_uint_eq(names_object(names, 10, DIR_ROOT, "a"), 0);
-	names_free(names);
-}
-END_TEST
-
-START_TEST(tombstones)
-{
-	struct object_attr attr = { .mode = 0700 };
-	struct object_attr found;
-	struct names *names;
-
-	ck_assert_int_eq(names_new(&names), 0);
-	names_bury(names, SECOND_NS, 10, DIR_ROOT, "a", OBJECT, &attr);
-	ck_assert_uint_eq(names_buried(names, SECOND_NS, 10, DIR_ROOT, "a", &found), OBJECT);
-	ck_assert_uint_eq(found.mode, 0700);
-	ck_assert_uint_eq(names_buried(names, SECOND_NS, 11, DIR_ROOT, "a", NULL), 0);
-	ck_assert_uint_eq(names_buried(names, SECOND_NS, 10, DIR_UNNAMED, "a", NULL), 0);
-	ck_assert_uint_eq(names_buried(names, SECOND_NS, 10, DIR_ROOT, "b", NULL), 0);
-	ck_assert_uint_eq(names_buried(names, SECOND_NS + NAMES_TOMBSTONE_NS, 10, DIR_ROOT, "a", NULL), 0);
-	names_exhume(names, 10, DIR_ROOT, "a");
-	ck_assert_uint_eq(names_buried(names, SECOND_NS, 10, DIR_ROOT, "a", NULL), 0);
 	names_free(names);
 }
 END_TEST
@@ -279,8 +257,8 @@ START_TEST(opens_are_counted)
 	struct opens *opens;
 
 	ck_assert_int_eq(opens_new(&opens), 0);
-	reader = handle_new(opens, HANDLE_MEMORY, inode_of(OBJECT, KIND_MEMORY), 10);
-	writer = handle_new(opens, HANDLE_MEMORY, inode_of(OBJECT, KIND_MEMORY), 10);
+	reader = handle_new(opens, HANDLE_FILE, inode_of(OBJECT, KIND_FILE), 10);
+	writer = handle_new(opens, HANDLE_FILE, inode_of(OBJECT, KIND_FILE), 10);
 	dir = handle_new(opens, HANDLE_DIR, inode_of(OBJECT, KIND_DIR), 11);
 	reader->obj = writer->obj = dir->obj = OBJECT;
 	reader->mode = PAGE_SHARED;
@@ -291,8 +269,9 @@ START_TEST(opens_are_counted)
 	ck_assert_int_eq(opens_add(opens, writer), 0);
 	ck_assert(opens_written(opens, OBJECT));
 	ck_assert_int_eq(opens_add(opens, dir), 0);
-	ck_assert(opens_dir_of(opens, OBJECT, 11) == dir);
-	ck_assert(!opens_dir_of(opens, OBJECT, 10));
+	ck_assert(opens_only(opens, inode_of(OBJECT, KIND_DIR), 11) == dir);
+	ck_assert(!opens_only(opens, inode_of(OBJECT, KIND_DIR), 10));
+	ck_assert(!opens_only(opens, inode_of(OBJECT, KIND_FILE), 10));
 	ck_assert(!opens_remove(opens, writer));
 	ck_assert(!opens_written(opens, OBJECT));
 	ck_assert(!opens_remove(opens, dir));
@@ -461,7 +440,6 @@ int main(void)
 	tcase_add_test(cases, inode_attributes);
 	tcase_add_test(cases, owned_attributes);
 	tcase_add_test(cases, lookups_are_remembered);
-	tcase_add_test(cases, tombstones);
 	tcase_add_test(cases, opens_are_counted);
 	tcase_add_test(cases, ends_are_found);
 	tcase_add_test(cases, texts_grow);

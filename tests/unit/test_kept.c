@@ -194,24 +194,24 @@ START_TEST(writer_is_asked)
 	uint64_t obj = make(cluster, 0, "a"), mtime_ns;
 	unsigned before;
 
-	mtime_ns = stat_object(cluster, 2, obj, SEG_NONE).mtime_ns;
+	mtime_ns = stat_object(cluster, 2, obj, SEG_MEMORY).mtime_ns;
 	ck_assert_int_eq(simple(cluster, 1, REQ_OPEN, obj, PAGE_EXCLUSIVE), 0);
 	for (unsigned i = 0; i < 3; i++) {
 		cluster_advance(cluster, 1000000000);
 		ck_assert_int_eq(write_byte(cluster, 1, obj, 0, 0, 'x'), 0);
-		ck_assert_uint_gt(stat_object(cluster, 2, obj, SEG_NONE).mtime_ns, mtime_ns);
-		mtime_ns = stat_object(cluster, 2, obj, SEG_NONE).mtime_ns;
-		ck_assert_uint_eq(stat_object(cluster, 1, obj, SEG_NONE).mtime_ns, mtime_ns);
+		ck_assert_uint_gt(stat_object(cluster, 2, obj, SEG_MEMORY).mtime_ns, mtime_ns);
+		mtime_ns = stat_object(cluster, 2, obj, SEG_MEMORY).mtime_ns;
+		ck_assert_uint_eq(stat_object(cluster, 1, obj, SEG_MEMORY).mtime_ns, mtime_ns);
 	}
 	ck_assert_int_eq(simple(cluster, 1, REQ_RELEASE, obj, PAGE_EXCLUSIVE), 0);
-	ck_assert_uint_eq(stat_object(cluster, 2, obj, SEG_NONE).mtime_ns, mtime_ns);
+	ck_assert_uint_eq(stat_object(cluster, 2, obj, SEG_MEMORY).mtime_ns, mtime_ns);
 	before = cluster_messages(cluster);
 	for (unsigned node = 1; node < 3; node++)
-		ck_assert_uint_eq(stat_object(cluster, node, obj, SEG_NONE).mtime_ns, mtime_ns);
+		ck_assert_uint_eq(stat_object(cluster, node, obj, SEG_MEMORY).mtime_ns, mtime_ns);
 	ck_assert_uint_le(cluster_messages(cluster), before + 2); /* the writer may have to ask once */
 	before = cluster_messages(cluster);
 	for (unsigned node = 1; node < 3; node++)
-		ck_assert_uint_eq(stat_object(cluster, node, obj, SEG_NONE).mtime_ns, mtime_ns);
+		ck_assert_uint_eq(stat_object(cluster, node, obj, SEG_MEMORY).mtime_ns, mtime_ns);
 	ck_assert_uint_eq(cluster_messages(cluster), before);
 	cluster_check(cluster);
 	cluster_free(cluster);
@@ -223,7 +223,8 @@ START_TEST(attributes_given_back)
 {
 	struct cluster *cluster = cluster_new(3, 1000);
 	uint64_t obj = make(cluster, 0, "a"), changing;
-	struct msg change = {.type = REQ_SETATTR, .obj = obj, .seg = SEG_NONE, .flags = SETATTR_MODE, .attr.mode = 0700};
+	struct msg change = {
+		.type = REQ_SETATTR, .obj = whole(obj), .seg = SEG_NONE, .flags = SETATTR_MODE, .attr.mode = 0700};
 
 	stat_object(cluster, 2, obj, SEG_NONE);
 	cluster_lose(cluster, 2, MSG_ATTR_RECALLED);
@@ -291,11 +292,11 @@ START_TEST(killed)
 	struct cluster *cluster = cluster_new(3, 1000);
 	uint64_t obj = make(cluster, 1, "a"), token;
 	struct msg requests[] = {{.type = REQ_LOOKUP},
-	                         {.type = REQ_GETATTR, .obj = obj, .seg = SEG_NONE},
+	                         {.type = REQ_GETATTR, .obj = whole(obj), .seg = SEG_NONE},
 	                         {.type = REQ_LIST},
 	                         {.type = REQ_SETATTR, .obj = obj, .flags = SETATTR_SIZE, .size = 20000},
 	                         {.type = REQ_OPEN, .obj = obj, .mode = PAGE_EXCLUSIVE},
-	                         {.type = REQ_OPEN, .obj = obj, .seg = SEG_NONE},
+	                         {.type = REQ_OPEN, .obj = whole(obj), .seg = SEG_NONE},
 	                         {.type = REQ_REMOVE}};
 	struct msg *msg = &requests[_i / 4];
 	bool named = msg->type == REQ_LOOKUP || msg->type == REQ_REMOVE;
@@ -376,9 +377,9 @@ static struct msg random_message(uint64_t obj)
 	do {
 		msg = (struct msg){.type = (uint8_t)(MSG_LEAVE + below(MSG_SIGNAL - MSG_LEAVE + 1)),
 		                   .mode = (uint8_t)below(3),
-		                   .dir = (uint16_t)below(2),
-		                   .to_dir = (uint16_t)below(2),
-		                   .flags = below(2) ? 0 : 1u << below(24),
+		                   .dir = below(3) ? below(2) : whole(obj),
+		                   .to_dir = below(3) ? below(2) : whole(obj),
+		                   .flags = below(2) ? 0 : 1u << below(27),
 		                   .error = below(3) ? 0 : -(int)below(40),
 		                   .req = (uint32_t)below(2) ? 262144 + (uint32_t)below(4) : (uint32_t)below(4),
 		                   .obj = below(4) ? obj : obj + below(3) - 1,

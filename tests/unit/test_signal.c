@@ -25,9 +25,9 @@ static struct answer *ask(unsigned node, const struct msg *msg)
 	return cluster_do(cluster, node, msg, NULL, 0);
 }
 
-static uint64_t make_in(unsigned node, enum name_dir dir, uint32_t uid)
+static uint64_t make_in(unsigned node, uint64_t dir, uint32_t uid)
 {
-	struct msg msg = {.type = REQ_MKDIR, .dir = (uint16_t)dir, .attr = {.mode = 0750, .uid = uid}};
+	struct msg msg = {.type = REQ_MKDIR, .dir = dir, .attr = {.mode = 0750, .uid = uid}};
 	struct answer *answer = cluster_do(cluster, node, &msg, "a", 2);
 
 	ck_assert_int_eq(answer->error, 0);
@@ -39,19 +39,29 @@ static uint64_t make(unsigned node)
 	return make_in(node, DIR_ROOT, 0);
 }
 
-static int look_up(unsigned node, enum name_dir dir)
+static int look_up(unsigned node, uint64_t dir)
 {
-	struct msg msg = {.type = REQ_LOOKUP, .dir = (uint16_t)dir};
+	struct msg msg = {.type = REQ_LOOKUP, .dir = dir};
 
 	return cluster_do(cluster, node, &msg, "a", 2)->error;
+}
+
+/* Its `memory`, which was made next. */
+static uint64_t memory_of(uint64_t obj)
+{
+	return obj + 1;
 }
 
 /* About the object's memory if there is a mode, else about its directory. */
 static int on_object(unsigned node, enum msg_type type, uint64_t obj, enum page_mode mode)
 {
-	uint32_t seg = mode ? SEG_MEMORY : SEG_NONE;
+	struct msg msg = {.type = (uint8_t)type, .obj = obj, .seg = SEG_NONE, .mode = (uint8_t)mode};
 
-	return ask(node, &(struct msg){.type = (uint8_t)type, .obj = obj, .seg = seg, .mode = (uint8_t)mode})->error;
+	if (mode) {
+		msg.obj = memory_of(obj);
+		msg.seg = SEG_MEMORY;
+	}
+	return ask(node, &msg)->error;
 }
 
 /* As a program does it: open, write, close. */
@@ -69,7 +79,7 @@ static int order(unsigned node, uint64_t obj, const char *text)
 
 static int resize(unsigned node, uint64_t obj, uint64_t size)
 {
-	return ask(node, &(struct msg){.type = REQ_SETATTR, .obj = obj, .flags = SETATTR_SIZE, .size = size})->error;
+	return ask(node, &(struct msg){.type = REQ_SETATTR, .obj = memory_of(obj), .flags = SETATTR_SIZE, .size = size})->error;
 }
 
 static uint32_t mode_of(unsigned node, uint64_t obj)
@@ -287,11 +297,11 @@ END_TEST
 /* Goal: when the owner's end is closed the object is revoked and its name goes, on all nodes; wherever the name is. */
 START_TEST(owner_closes)
 {
-	enum name_dir dir = _i & 1 ? DIR_UNNAMED : DIR_ROOT;
+	uint64_t dir = _i & 1 ? DIR_UNNAMED : DIR_ROOT;
 	unsigned home = (unsigned)_i >> 1;
 	uint64_t obj = make_in(home, dir, 0);
 	uint64_t owner = end_open(1, obj, true), user = end_open(2, obj, true);
-	struct msg read = {.type = REQ_READ, .obj = obj, .count = 1};
+	struct msg read = {.type = REQ_READ, .obj = memory_of(obj), .count = 1};
 
 	ck_assert_int_eq(resize(0, obj, 4096), 0);
 	ck_assert_int_eq(on_object(2, REQ_OPEN, obj, PAGE_EXCLUSIVE), 0);
@@ -364,7 +374,7 @@ START_TEST(owned)
 	uint64_t owner = end_open(1, obj, true);
 	struct msg chmod = {
 		.type = REQ_SETATTR, .obj = obj, .seg = SEG_NONE, .flags = SETATTR_MODE, .attr.mode = 0640 | OBJECT_OWNED};
-	struct msg write = {.type = REQ_WRITE, .obj = obj, .offset = 4};
+	struct msg write = {.type = REQ_WRITE, .obj = memory_of(obj), .offset = 4};
 	static const char *const verbs[] = {"revoke", "destroy", "clear", "revert on", "access all", "nonsense"};
 
 	ck_assert_int_eq(resize(0, obj, 8), 0);
@@ -509,14 +519,15 @@ START_TEST(revoke_meets_truncate)
 {
 	uint64_t obj = make(0);
 	uint64_t end = end_open(1, obj, true);
-	struct msg truncate = {.type = REQ_SETATTR, .obj = obj, .flags = SETATTR_SIZE, .size = 100};
+	struct msg truncate = {.type = REQ_SETATTR, .obj = memory_of(obj), .flags = SETATTR_SIZE, .size = 100};
 	struct msg revoke = {.type = REQ_CONTROL, .obj = obj};
 	uint64_t truncating, revoking;
 
 	ck_assert_int_eq(resize(0, obj, 2 * PAGE_BYTES), 0);
+	ck_assert_int_eq(on_object(0, REQ_OPEN, obj, PAGE_INVALID), 0);
 	for (unsigned node = 1; node < 3; node++)
 		ck_assert_int_eq(on_object(node, REQ_OPEN, obj, PAGE_EXCLUSIVE), 0);
-	ck_assert_int_eq(ask(2, &(struct msg){.type = REQ_READ, .obj = obj, .page = 1, .count = 1})->error, 0);
+	ck_assert_int_eq(ask(2, &(struct msg){.type = REQ_READ, .obj = memory_of(obj), .page = 1, .count = 1})->error, 0);
 	cluster_hold_kernel(cluster, 2);
 	truncating = cluster_request(cluster, 1, &truncate, NULL, 0);
 	cluster_settle(cluster);

@@ -28,12 +28,16 @@ static const struct msg good[] = {
 	{ .type = MSG_PING },
 	{ .type = MSG_LEAVE, .number = 3 },
 	{ .type = MSG_INSERT, .req = 1, .obj = OBJECT, .dir = DIR_UNNAMED, .payload = TEXT("board") },
+	{ .type = MSG_INSERT, .req = 1, .obj = OBJECT, .cookie = OBJECT + 1, .payload = TEXT("board") },
+	{ .type = MSG_LOOKUP, .req = 1, .dir = OBJECT, .payload = TEXT("memory") },
 	{ .type = MSG_LOOKUP, .req = UINT32_MAX, .payload = { .kind = PAYLOAD_BYTES, .bytes = "board", .length_bytes = 5 } },
 	{ .type = MSG_REMOVE, .req = 3, .obj = OBJECT, .payload = TEXT("") },
 	{ .type = MSG_RENAME, .req = 4, .flags = REQUEST_NOREPLACE, .to_dir = DIR_UNNAMED, .payload = TEXT("old\0new") },
 	{ .type = MSG_LIST, .req = 5, .cookie = UINT64_MAX },
 	{ .type = MSG_LIST, .req = 5, .dir = DIR_UNNAMED, .flags = REQUEST_KEEP },
 	{ .type = MSG_CREATE, .req = 6, .attr = { .mode = 0755, .uid = 1, .gid = 2 } },
+	{ .type = MSG_CREATE, .req = 6, .obj = OBJECT, .attr = { .mode = 0644 } },
+	{ .type = MSG_CLAIM, .req = 6, .obj = OBJECT, .attr = { .mode = 0644 } },
 	{ .type = MSG_GETATTR, .req = 6, .obj = OBJECT },
 	{ .type = MSG_SETATTR, .req = 7, .obj = OBJECT, .seg = SEG_NONE, .flags = SETATTR_MODE | SETATTR_MTIME,
 	  .attr = { .mode = 0777, .uid = 1, .gid = UINT32_MAX, .size_bytes = OBJECT_BYTES_MAX, .used_bytes = 4,
@@ -54,7 +58,8 @@ static const struct msg good[] = {
 	{ .type = MSG_PUT, .obj = OBJECT, .page = 9, .offset = 1, .payload = BYTES(PAGE_BYTES - 1) },
 	{ .type = MSG_PUT, .req = 22, .obj = OBJECT, .page = 9, .flags = PUT_GROWS, .size = 9 * PAGE_BYTES + 1,
 	  .attr.mtime_ns = UINT64_MAX, .payload = BYTES(1) },
-	{ .type = MSG_LINK, .obj = OBJECT, .flags = LINK_NAMED },
+	{ .type = MSG_LINK, .obj = OBJECT, .flags = LINK_NAMED, .payload = TEXT("memory") },
+	{ .type = MSG_LINK, .obj = OBJECT, .flags = LINK_NONE },
 	{ .type = MSG_GONE, .obj = OBJECT },
 	{ .type = MSG_GET, .req = 15, .obj = OBJECT, .page = OBJECT_BYTES_MAX / PAGE_BYTES - 1, .count = 1,
 	  .mode = PAGE_EXCLUSIVE, .flags = GET_PAST_END },
@@ -67,9 +72,11 @@ static const struct msg good[] = {
 	{ .type = MSG_SIZE, .obj = OBJECT, .size = 5, .low = UINT64_MAX, .cookie = 6, .flags = SIZE_REVOKED },
 	{ .type = MSG_SIZED, .obj = OBJECT, .cookie = 6 },
 	{ .type = MSG_ATTR_RECALL, .obj = OBJECT, .mode = PAGE_SHARED },
+	{ .type = MSG_ATTR_RECALL, .obj = OBJECT, .mode = PAGE_SHARED, .flags = REQUEST_ALL },
 	{ .type = MSG_ATTR_RECALLED, .obj = OBJECT, .mode = PAGE_EXCLUSIVE },
 	{ .type = MSG_REAP, .obj = OBJECT },
 	{ .type = MSG_NAME_RECALL, .dir = DIR_UNNAMED, .payload = TEXT("board") },
+	{ .type = MSG_NAME_RECALL, .dir = OBJECT, .payload = TEXT("") },
 	{ .type = MSG_NAME_RECALLED, .dir = DIR_UNNAMED, .payload = TEXT("board") },
 	{ .type = MSG_NAME, .obj = OBJECT, .cookie = UINT64_MAX, .payload = TEXT("board") },
 	{ .type = MSG_NAME, .cookie = 1, .payload = TEXT("board") },
@@ -77,7 +84,7 @@ static const struct msg good[] = {
 	{ .type = MSG_DISOWN, .obj = OBJECT, .cookie = UINT64_MAX },
 	{ .type = MSG_POST, .req = 20, .obj = OBJECT, .cookie = 8, .flags = POST_USERS | POST_ONCE },
 	{ .type = MSG_SIGNAL, .obj = OBJECT, .number = NODE_NUMBER_MAX, .cookie = 8, .flags = POST_OWNER },
-	{ .type = MSG_REPLY, .req = 21, .attr.mode = 07777 | OBJECT_OWNED },
+	{ .type = MSG_REPLY, .req = 21, .dir = OBJECT, .attr.mode = 07777 | OBJECT_OWNED | OBJECT_FRESH | OBJECT_REMAINS },
 };
 #define GOOD (sizeof(good) / sizeof(good[0]))
 
@@ -96,6 +103,9 @@ static const struct {
 	{ -EBADMSG, { .type = MSG_PING, .mode = PAGE_EXCLUSIVE + 1 } },
 	{ -EBADMSG, { .type = MSG_PING, .dir = 2 } },
 	{ -EBADMSG, { .type = MSG_PING, .to_dir = 2 } },
+	{ -EBADMSG, { .type = MSG_PING, .dir = UINT64_MAX } },
+	{ -EBADMSG, { .type = MSG_NAME_RECALL, .payload = TEXT("") } },
+	{ -EBADMSG, { .type = MSG_NAME, .dir = OBJECT, .payload = TEXT("") } },
 	{ -EBADMSG, { .type = MSG_PING, .error = 1 } },
 	{ -EBADMSG, { .type = MSG_REPLY, .error = -ERRNO_MAX - 1 } },
 	{ -EBADMSG, { .type = MSG_PING, .error = INT32_MIN } },
@@ -114,7 +124,7 @@ static const struct {
 	{ -EMSGSIZE, { .type = MSG_SIZE, .obj = OBJECT, .low = UINT64_MAX - 1 } },
 	{ -EMSGSIZE, { .type = MSG_SETATTR, .obj = OBJECT, .attr.size_bytes = OBJECT_BYTES_MAX + 1 } },
 	{ -EBADMSG, { .type = MSG_SETATTR, .obj = OBJECT, .attr.mode = 0100644 } },
-	{ -EBADMSG, { .type = MSG_REPLY, .attr.mode = OBJECT_OWNED << 1 } },
+	{ -EBADMSG, { .type = MSG_REPLY, .attr.mode = OBJECT_REMAINS << 1 } },
 	{ -EBADMSG, { .type = MSG_OPEN, .obj = OBJECT, .mode = PAGE_EXCLUSIVE + 1 } },
 	{ -EBADMSG, { .type = MSG_OWN, .cookie = 8 } },
 	{ -EBADMSG, { .type = MSG_DISOWN, .cookie = 8 } },
@@ -386,20 +396,21 @@ END_TEST
 
 START_TEST(layout)
 {
-	struct msg msg = { .type = MSG_GET, .mode = 1, .dir = 1, .to_dir = 1, .flags = 0x040102, .error = -2, .req = 0x11121314,
-		.epoch = 0x21222324, .number = 0x3132, .cluster = 0x4142434445464748, .obj = 0x51525354555657, .seg = 0x61626364,
-		.count = 0x1f, .page = 0x71727374757677 & 0xffffffffff, .offset = 0x81, .size = 0x91929394, .low = 0xa1a2a3,
-		.cookie = 0xb1b2b3b4b5b6b7b8, .attr = { 0777, 2, 3, 4, 5, 6, 7 } };
+	struct msg msg = { .type = MSG_GET, .mode = 1, .dir = 0xc1c2c3c4c5c6c7, .to_dir = 1, .flags = 0x040102, .error = -2,
+		.req = 0x11121314, .epoch = 0x21222324, .number = 0x3132, .cluster = 0x4142434445464748, .obj = 0x51525354555657,
+		.seg = 0x61626364, .count = 0x1f, .page = 0x71727374757677 & 0xffffffffff, .offset = 0x81, .size = 0x91929394,
+		.low = 0xa1a2a3, .cookie = 0xb1b2b3b4b5b6b7b8, .attr = { 0777, 2, 3, 4, 5, 6, 7, 8 } };
 	static const uint8_t expected[] = {
-		'N', 'M', 'E', 'M', 3, 0, MSG_GET, 1, 144, 0, 0, 0, 0xfe, 0xff, 0xff, 0xff,
-		1, 0, 1, 0, 2, 1, 4, 0, 0x14, 0x13, 0x12, 0x11, 0x24, 0x23, 0x22, 0x21,
-		0x32, 0x31, 0, 0, 0x64, 0x63, 0x62, 0x61, 0x1f, 0, 0, 0, 0x81, 0, 0, 0,
-		0x48, 0x47, 0x46, 0x45, 0x44, 0x43, 0x42, 0x41, 0x57, 0x56, 0x55, 0x54, 0x53, 0x52, 0x51, 0,
-		0x77, 0x76, 0x75, 0x74, 0x73, 0, 0, 0, 0x94, 0x93, 0x92, 0x91, 0, 0, 0, 0,
-		0xa3, 0xa2, 0xa1, 0, 0, 0, 0, 0, 0xb8, 0xb7, 0xb6, 0xb5, 0xb4, 0xb3, 0xb2, 0xb1,
-		0xff, 1, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0,
-		4, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0,
-		6, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0,
+		'N', 'M', 'E', 'M', 4, 0, MSG_GET, 1, 160, 0, 0, 0, 0xfe, 0xff, 0xff, 0xff,
+		2, 1, 4, 0, 0x14, 0x13, 0x12, 0x11, 0x24, 0x23, 0x22, 0x21, 0x32, 0x31, 0, 0,
+		0x64, 0x63, 0x62, 0x61, 0x1f, 0, 0, 0, 0x81, 0, 0, 0, 0xff, 1, 0, 0,
+		2, 0, 0, 0, 3, 0, 0, 0, 0x48, 0x47, 0x46, 0x45, 0x44, 0x43, 0x42, 0x41,
+		0x57, 0x56, 0x55, 0x54, 0x53, 0x52, 0x51, 0, 0x77, 0x76, 0x75, 0x74, 0x73, 0, 0, 0,
+		0x94, 0x93, 0x92, 0x91, 0, 0, 0, 0, 0xa3, 0xa2, 0xa1, 0, 0, 0, 0, 0,
+		0xb8, 0xb7, 0xb6, 0xb5, 0xb4, 0xb3, 0xb2, 0xb1, 0xc7, 0xc6, 0xc5, 0xc4, 0xc3, 0xc2, 0xc1, 0,
+		1, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0,
+		5, 0, 0, 0, 0, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0,
+		7, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0,
 	};
 	uint8_t header[WIRE_HEADER_BYTES];
 
@@ -422,8 +433,8 @@ START_TEST(printing)
 	                 "GRANT req=16 error=0 obj=1:1 seg=0 page=3 count=2 mode=shared payload=8192");
 	ck_assert_str_eq(msg_print(&grant, small, sizeof(small)), "GRANT r");
 	ck_assert_str_eq(msg_print(&open, text, sizeof(text)), "OPEN req=1 obj=1:1 seg=none mode=invalid lingers");
-	ck_assert_str_eq(msg_print(&(struct msg){ .type = 200, .mode = 9, .flags = 0xf8000001 }, text, sizeof(text)),
-	                 "? type=200 mode=9 noreplace flags=0xf8000000");
+	ck_assert_str_eq(msg_print(&(struct msg){ .type = 200, .mode = 9, .flags = 0xf0000001 }, text, sizeof(text)),
+	                 "? type=200 mode=9 noreplace flags=0xf0000000");
 }
 END_TEST
 

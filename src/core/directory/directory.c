@@ -26,7 +26,8 @@ struct change {
 	struct list link;
 	struct waiting *request;
 	bool recalling;
-	uint64_t obj; /* that its first name stands for, or will */
+	uint64_t obj;  /* that its first name stands for, or will */
+	uint64_t there; /* with -EEXIST: what has the name */
 	unsigned count;
 	struct name_key keys[NAMES_CHANGED_MAX];
 	node_set recalled[NAMES_CHANGED_MAX]; /* have not confirmed */
@@ -37,7 +38,6 @@ struct change {
 struct directory {
 	struct bus *bus;
 	struct names names;
-	node_set listers[DIR_UNNAMED + 1]; /* keep the list */
 	struct list changes; /* in the order in which they came */
 	struct list looks;   /* wait for changes under way */
 	bool busy;           /* in next_changes() */
@@ -71,34 +71,43 @@ static void change_free(struct change *change)
 	free(change);
 }
 
-static int payload_key(struct name_key *key, unsigned dir, const struct payload *payload)
+/* All names of a directory. */
+static struct name_key all_of(uint64_t dir)
+{
+	return (struct name_key){.dir = dir};
+}
+
+static bool is_all(const struct name_key *key)
+{
+	return !key->name[0];
+}
+
+static bool payload_is_empty(const struct payload *payload)
+{
+	return !payload->length_bytes || !*(const char *)payload->bytes;
+}
+
+static int payload_key(struct name_key *key, uint64_t dir, const struct payload *payload)
 {
 	return name_key_make(key, dir, payload->bytes, strnlen(payload->bytes, payload->length_bytes));
 }
 
-static void tell_home(struct directory *directory, uint64_t obj, unsigned link)
+static void tell_home(struct directory *directory, uint64_t obj, unsigned link, const char *name)
 {
-	struct msg msg = {.type = MSG_LINK, .obj = obj, .flags = link};
+	char *text = bus_text(directory->bus, "%s", name);
+	struct msg msg = {.type = MSG_LINK, .obj = obj, .flags = link, .payload = payload_bytes(text, strlen(text) + 1)};
 
 	bus_send(directory->bus, object_home(obj), &msg);
 }
 
-static unsigned dir_link(unsigned dir)
+static unsigned dir_link(uint64_t dir)
 {
-	return dir == DIR_ROOT ? LINK_NAMED : LINK_UNNAMED;
+	return dir == DIR_UNNAMED ? LINK_UNNAMED : LINK_NAMED;
 }
 
 /* --- looking ------------------------------------------------------------------------------------------------------- */
 
-static bool about(const struct change *change, const struct name_key *key)
-{
-	for (unsigned i = 0; i < change->count; i++)
-		if (!memcmp(&change->keys[i], key, sizeof(*key)))
-			return true;
-	return false;
-}
-
-static bool about_dir(const struct change *change, unsigned dir)
+static bool about_dir(const struct change *change, uint64_t dir)
 {
 	for (unsigned i = 0; i < change->count; i++)
 		if (change->keys[i].dir == dir)
@@ -106,8 +115,19 @@ static bool about_dir(const struct change *change, unsigned dir)
 	return false;
 }
 
-/* Whether one that is under way is about this name; NULL: any name of `dir`. */
-static bool changing(const struct directory *directory, const struct name_key *key, unsigned dir)
+static bool about(const struct change *change, const struct name_key *key)
+{
+	if (is_all(key))
+		return about_dir(change, key->dir);
+	for (unsigned i = 0; i < change->count; i++)
+		if (change->keys[i].dir == key->dir &&
+		    (is_all(&change->keys[i]) || !memcmp(&change->keys[i], key, sizeof(*key))))
+			return true;
+	return false;
+}
+
+/* Whether one that is under way is about this name. */
+static bool changing(const struct directory *directory, const struct name_key *key)
 {
 	struct list *link, *after;
 
@@ -115,7 +135,7 @@ static bool changing(const struct directory *directory, const struct name_key *k
 	{
 		const struct change *change = list_entry(link, struct change, link);
 
-		if (change->recalling && (key ? about(change, key) : about_dir(change, dir)))
+		if (change->recalling && about(change, key))
 			return true;
 	}
 	return false;
@@ -138,7 +158,7 @@ static void look_up(struct directory *directory, uint32_t from, const struct msg
 	int error = payload_key(&key, msg->dir, &msg->payload);
 	struct name *name = NULL;
 
-	if (!error && changing(directory, &key, 0)) {
+	if (!error && changing(directory, &key)) {
 		wait_for_change(directory, from, msg);
 		return;
 	}
@@ -155,15 +175,21 @@ static void look_up(struct directory *directory, uint32_t from, const struct msg
 
 static void list_names(struct directory *directory, uint32_t from, const struct msg *msg)
 {
+	struct name_key all = all_of(msg->dir);
+	struct dir *dir = dir_find(&directory->names, msg->dir);
 	struct msg reply = {0};
 
-	if (changing(directory, NULL, msg->dir)) {
+	if (changing(directory, &all)) {
 		wait_for_change(directory, from, msg);
 		return;
 	}
+	if (!dir) {
+		bus_answer(directory->bus, from, msg->req, -ENOENT, NULL);
+		return;
+	}
 	if (msg->flags & REQUEST_KEEP)
-		directory->listers[msg->dir] |= nodes_one(&directory->bus->nodes, from);
-	reply.payload = names_list(&directory->names, msg->dir, msg->cookie);
+		dir->listers |= nodes_one(&directory->bus->nodes, from);
+	reply.payload = names_list(&directory->names, dir, msg->cookie);
 	bus_answer(directory->bus, from, msg->req, 0, &reply);
 }
 
@@ -175,15 +201,36 @@ static void list_names(struct directory *directory, uint32_t from, const struct 
  */
 #define REDUNDANT 1
 
+static bool holds_objects(uint64_t dir)
+{
+	return dir == DIR_ROOT || dir == DIR_UNNAMED;
+}
+
 static int plan_insert(struct directory *directory, const struct msg *msg, struct change *change)
 {
 	int error = payload_key(&change->keys[0], msg->dir, &msg->payload);
+	const struct name *there;
 
 	if (error)
 		return error;
 	change->count = 1;
 	change->obj = msg->obj;
-	return name_find(&directory->names, &change->keys[0]) || name_by_obj(&directory->names, msg->obj) ? -EEXIST : 0;
+	if (!dir_find(&directory->names, msg->dir))
+		return -ENOENT;
+	if (holds_objects(msg->dir) != (msg->cookie != 0))
+		return -EINVAL;
+	there = name_find(&directory->names, &change->keys[0]);
+	change->there = there ? there->obj : 0;
+	return there || name_by_obj(&directory->names, msg->obj) ? -EEXIST : 0;
+}
+
+static bool has_other_files(struct directory *directory, uint64_t obj)
+{
+	const struct dir *dir = dir_find(&directory->names, obj);
+	struct name_key memory;
+
+	CHECK(!name_key_make(&memory, obj, MEMORY_NAME, strlen(MEMORY_NAME)));
+	return dir && dir->count > (name_find(&directory->names, &memory) ? 1 : 0);
 }
 
 /* By name, by object where the name is empty, by both where both are given. */
@@ -192,7 +239,7 @@ static int plan_remove(struct directory *directory, const struct msg *msg, struc
 	struct name *name;
 
 	change->obj = msg->obj;
-	if (msg->payload.length_bytes && *(const char *)msg->payload.bytes) {
+	if (!payload_is_empty(&msg->payload)) {
 		int error = payload_key(&change->keys[0], msg->dir, &msg->payload);
 
 		if (error)
@@ -211,6 +258,11 @@ static int plan_remove(struct directory *directory, const struct msg *msg, struc
 	if (!name)
 		return -ENOENT;
 	change->obj = name->obj;
+	if (!dir_find(&directory->names, name->obj))
+		return 0;
+	change->keys[change->count++] = all_of(name->obj);
+	if (msg->type == MSG_REMOVE && !(msg->flags & REQUEST_ALL) && has_other_files(directory, name->obj))
+		return -ENOTEMPTY;
 	return 0;
 }
 
@@ -227,6 +279,8 @@ static int plan_rename(struct directory *directory, const struct msg *msg, struc
 	error = name_key_make(&change->keys[1], msg->to_dir, new, strnlen(new, msg->payload.length_bytes - length - 1));
 	if (error)
 		return error;
+	if (msg->dir != msg->to_dir && !(holds_objects(msg->dir) && holds_objects(msg->to_dir)))
+		return -EXDEV;
 	change->count = 2;
 	name = name_find(&directory->names, &change->keys[0]);
 	if (!name)
@@ -234,9 +288,9 @@ static int plan_rename(struct directory *directory, const struct msg *msg, struc
 	change->obj = name->obj;
 	if (!memcmp(&change->keys[0], &change->keys[1], sizeof(change->keys[0])))
 		return REDUNDANT;
-	if (name_find(&directory->names, &change->keys[1]))
-		return msg->flags & REQUEST_NOREPLACE ? -EEXIST : -ENOTEMPTY;
-	return 0;
+	if (!name_find(&directory->names, &change->keys[1]))
+		return 0;
+	return msg->flags & REQUEST_NOREPLACE ? -EEXIST : holds_objects(msg->to_dir) ? -ENOTEMPTY : 0;
 }
 
 static int plan(struct directory *directory, struct change *change)
@@ -244,7 +298,7 @@ static int plan(struct directory *directory, struct change *change)
 	const struct msg *msg = &change->request->msg;
 
 	change->count = 0;
-	change->obj = 0;
+	change->obj = change->there = 0;
 	switch (msg->type) {
 	case MSG_INSERT:
 		return plan_insert(directory, msg, change);
@@ -255,23 +309,89 @@ static int plan(struct directory *directory, struct change *change)
 	}
 }
 
-/* The first key's name goes, the last key's comes, as the type says. */
-static int apply(struct directory *directory, const struct msg *msg, const struct change *change)
+static void unlink_name(struct directory *directory, struct name *name, unsigned how)
 {
-	struct name *old = name_find(&directory->names, &change->keys[0]);
-	uint64_t obj = old ? old->obj : msg->obj;
-	const struct name_key *new = &change->keys[change->count - 1];
-	bool comes = msg->type == MSG_INSERT || msg->type == MSG_RENAME;
+	tell_home(directory, name->obj, LINK_NONE | how, "");
+	name_remove(&directory->names, name);
+}
 
-	if (old)
-		name_remove(&directory->names, old);
-	if (comes && !name_add(&directory->names, new, obj))
+static int link_name(struct directory *directory, const struct name_key *key, uint64_t obj)
+{
+	if (!name_add(&directory->names, key, obj))
 		return -ENOSPC;
-	tell_home(directory, obj, comes ? dir_link(new->dir) : LINK_NONE);
+	tell_home(directory, obj, dir_link(key->dir), key->name);
+	return 0;
+}
+
+static int insert(struct directory *directory, const struct msg *msg, const struct name_key *key)
+{
+	struct name_key memory;
+	struct dir *dir;
+
+	if (!msg->cookie)
+		return link_name(directory, key, msg->obj);
+	CHECK(!name_key_make(&memory, msg->obj, MEMORY_NAME, strlen(MEMORY_NAME)));
+	dir = dir_make(&directory->names, msg->obj);
+	if (!dir)
+		return -ENOSPC;
+	if (!name_add(&directory->names, &memory, msg->cookie) || link_name(directory, key, msg->obj)) {
+		dir_remove(&directory->names, dir);
+		return -ENOSPC;
+	}
+	tell_home(directory, msg->cookie, LINK_NAMED, MEMORY_NAME);
+	return 0;
+}
+
+static void remove_files(struct directory *directory, struct dir *dir)
+{
+	struct list *link, *after;
+
+	list_for_each_safe(link, after, &dir->order)
+		unlink_name(directory, list_entry(link, struct name, order), 0);
+	dir_remove(&directory->names, dir);
+}
+
+static int apply(struct directory *directory, const struct change *change)
+{
+	const struct msg *msg = &change->request->msg;
+	struct name *old = name_find(&directory->names, &change->keys[0]);
+	struct name *replaced;
+	struct dir *dir;
+	uint64_t obj;
+
+	if (msg->type == MSG_INSERT)
+		return insert(directory, msg, &change->keys[0]);
+	obj = old->obj;
+	if (msg->type == MSG_RENAME) {
+		replaced = name_find(&directory->names, &change->keys[1]);
+		if (replaced)
+			unlink_name(directory, replaced, LINK_REPLACED);
+		name_remove(&directory->names, old);
+		return link_name(directory, &change->keys[1], obj);
+	}
+	dir = dir_find(&directory->names, obj);
+	if (dir)
+		remove_files(directory, dir);
+	unlink_name(directory, old, 0);
 	return 0;
 }
 
 /* --- one change after the other ---------------------------------------------------------------------------------------- */
+
+/* Nodes that may keep what the key stands for. */
+static node_set keepers(struct directory *directory, const struct name_key *key)
+{
+	const struct dir *dir = dir_find(&directory->names, key->dir);
+	const struct name *name = name_find(&directory->names, key);
+	node_set set = dir->listers | (name ? name->sharers : 0);
+	struct list *link, *after;
+
+	if (!is_all(key))
+		return set;
+	list_for_each_safe(link, after, &dir->order)
+		set |= list_entry(link, struct name, order)->sharers;
+	return set;
+}
 
 static void recall(struct directory *directory, struct change *change)
 {
@@ -279,13 +399,11 @@ static void recall(struct directory *directory, struct change *change)
 	change->since_ns = directory->bus->now_ns;
 	for (unsigned i = 0; i < change->count; i++) {
 		const struct name_key *key = &change->keys[i];
-		const struct name *name = name_find(&directory->names, key);
 		char *text = bus_text(directory->bus, "%s", key->name);
-		struct msg msg = {.type = MSG_NAME_RECALL,
-		                  .dir = (uint16_t)key->dir,
-		                  .payload = payload_bytes(text, strlen(text) + 1)};
+		struct msg msg = {
+			.type = MSG_NAME_RECALL, .dir = key->dir, .payload = payload_bytes(text, strlen(text) + 1)};
 
-		change->recalled[i] = directory->listers[key->dir] | (name ? name->sharers : 0);
+		change->recalled[i] = keepers(directory, key);
 		change->asked[i] = change->recalled[i];
 		bus_send_all(directory->bus, change->recalled[i], &msg);
 		if (bus_broken(directory->bus, BREAK_NAME_KEPT))
@@ -296,15 +414,17 @@ static void recall(struct directory *directory, struct change *change)
 /* Who keeps the list has left a gap there; so has who was asked while its own LIST was on its way here. */
 static void announce(struct directory *directory, const struct name_key *key, node_set asked)
 {
+	const struct dir *dir = dir_find(&directory->names, key->dir);
 	const struct name *name = name_find(&directory->names, key);
 	char *text = bus_text(directory->bus, "%s", key->name);
 	struct msg msg = {.type = MSG_NAME,
-	                  .dir = (uint16_t)key->dir,
+	                  .dir = key->dir,
 	                  .obj = name ? name->obj : 0,
 	                  .cookie = name ? name->cookie : 0,
 	                  .payload = payload_bytes(text, strlen(text) + 1)};
 
-	bus_send_all(directory->bus, directory->listers[key->dir] | asked, &msg);
+	if (dir)
+		bus_send_all(directory->bus, dir->listers | asked, &msg);
 }
 
 static void change_end(struct directory *directory, struct change *change, int error)
@@ -312,7 +432,7 @@ static void change_end(struct directory *directory, struct change *change, int e
 	const struct waiting *request = change->request;
 
 	if (request->msg.type != MSG_GONE)
-		bus_answer(directory->bus, request->from, request->msg.req, error, NULL);
+		bus_answer(directory->bus, request->from, request->msg.req, error, &(struct msg){.obj = change->there});
 	change_free(change);
 }
 
@@ -344,7 +464,7 @@ static bool confirmed(const struct change *change)
 
 static void finish(struct directory *directory, struct change *change)
 {
-	int error = apply(directory, &change->request->msg, change);
+	int error = apply(directory, change);
 
 	change->recalling = false;
 	for (unsigned i = 0; i < change->count; i++)
@@ -353,22 +473,32 @@ static void finish(struct directory *directory, struct change *change)
 	look_again(directory);
 }
 
-/* Whether one that came before is about the same names, or the same object. */
+static bool collide(const struct change *a, const struct change *b)
+{
+	if (a->obj && a->obj == b->obj)
+		return true;
+	for (unsigned i = 0; i < a->count; i++)
+		if (about(b, &a->keys[i]))
+			return true;
+	return false;
+}
+
+/*
+ * Whether one that came before is about the same names, or the same object; or one that is under way: what a change is about can
+ * become another thing while it waits.
+ */
 static bool has_to_wait(const struct directory *directory, const struct change *change)
 {
 	struct list *link, *after;
+	bool behind = false;
 
 	list_for_each_safe(link, after, &directory->changes)
 	{
-		const struct change *before = list_entry(link, struct change, link);
+		const struct change *other = list_entry(link, struct change, link);
 
-		if (before == change)
-			break;
-		if (change->obj && before->obj == change->obj)
+		behind |= other == change;
+		if (other != change && (!behind || other->recalling) && collide(change, other))
 			return true;
-		for (unsigned i = 0; i < change->count; i++)
-			if (about(before, &change->keys[i]))
-				return true;
 	}
 	return false;
 }
@@ -450,7 +580,9 @@ static void recalled(struct directory *directory, uint32_t from, const struct ms
 	struct list *link, *after;
 	struct name_key key;
 
-	if (payload_key(&key, msg->dir, &msg->payload))
+	if (payload_is_empty(&msg->payload))
+		key = all_of(msg->dir);
+	else if (payload_key(&key, msg->dir, &msg->payload))
 		return;
 	list_for_each_safe(link, after, &directory->changes)
 	{
@@ -495,11 +627,13 @@ void directory_node_lost(struct directory *directory, uint32_t number)
 {
 	node_set others = ~nodes_one(&directory->bus->nodes, number);
 	struct list *link, *after;
+	struct dir *dir, *next_dir;
+	struct name *name, *next_name;
 
-	for (unsigned dir = 0; dir <= DIR_UNNAMED; dir++)
-		directory->listers[dir] &= others;
-	list_for_each_safe(link, after, &directory->names.order)
-		list_entry(link, struct name, order)->sharers &= others;
+	HASH_ITER(hh, directory->names.dirs, dir, next_dir)
+	dir->listers &= others;
+	HASH_ITER(hh, directory->names.by_key, name, next_name)
+	name->sharers &= others;
 	/* A change that was asked for may still be made; a look is of no use to anyone. */
 	list_for_each_safe(link, after, &directory->looks)
 		if (list_entry(link, struct waiting, link)->from == number)
@@ -518,14 +652,14 @@ void directory_node_lost(struct directory *directory, uint32_t number)
 
 void directory_node_forgotten(struct directory *directory, uint32_t number)
 {
-	struct list *link, *after;
+	struct name *name, *after;
 	unsigned gone = 0;
 
-	list_for_each_safe(link, after, &directory->names.order)
+	HASH_ITER(hh, directory->names.by_key, name, after)
 	{
-		struct msg msg = {.type = MSG_GONE, .obj = list_entry(link, struct name, order)->obj};
+		struct msg msg = {.type = MSG_GONE, .obj = name->obj};
 
-		if (object_home(msg.obj) != number)
+		if (object_home(msg.obj) != number || !holds_objects(name->key.dir))
 			continue;
 		CHECK(queue_change(directory, DIRECTORY_NUMBER, &msg));
 		gone++;
@@ -572,15 +706,19 @@ struct directory *directory_new(struct bus *bus)
 		return NULL;
 	directory->bus = bus;
 	directory->names.bus = bus;
-	list_init(&directory->names.order);
 	list_init(&directory->changes);
 	list_init(&directory->looks);
+	if (!dir_make(&directory->names, DIR_ROOT) || !dir_make(&directory->names, DIR_UNNAMED)) {
+		directory_free(directory);
+		return NULL;
+	}
 	return directory;
 }
 
 void directory_free(struct directory *directory)
 {
 	struct list *link, *after;
+	struct dir *dir, *next;
 
 	if (!directory)
 		return;
@@ -588,7 +726,7 @@ void directory_free(struct directory *directory)
 		change_free(list_entry(link, struct change, link));
 	list_for_each_safe(link, after, &directory->looks)
 		waiting_free(list_entry(link, struct waiting, link));
-	list_for_each_safe(link, after, &directory->names.order)
-		name_remove(&directory->names, list_entry(link, struct name, order));
+	HASH_ITER(hh, directory->names.dirs, dir, next)
+	dir_remove(&directory->names, dir);
 	free(directory);
 }

@@ -1,10 +1,10 @@
 /*
- * directory.h: the machine that keeps the cluster's names: (directory, name) -> object. The only judge of names, so that of
- * two racing mkdir exactly one wins; it runs at node number 1. It is deterministic, so that it can be replicated: its state
- * follows from its messages and from who is lost, in their order; time only says who is slow.
+ * directory.h: the machine that keeps the cluster's names: (directory, name) -> object, or file of an object. The only judge
+ * of names, so that of two racing mkdir exactly one wins; it runs at node number 1. It is deterministic, so that it can be
+ * replicated: its state follows from its messages and from who is lost, in their order; time only says who is slow.
  *
- * Nodes keep names, and whole lists of them. One change is made at a time: it is recalled from all who may keep what it
- * changes, and when all have confirmed it counts, and is answered.
+ * Nodes keep names, and whole lists of them. A change is recalled from all who may keep what it changes, and when all have
+ * confirmed it counts, and is answered; of those about the same name one is made at a time.
  */
 #ifndef NETMEM_CORE_DIRECTORY_H
 #define NETMEM_CORE_DIRECTORY_H

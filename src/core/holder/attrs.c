@@ -6,6 +6,7 @@
 /* What this node has put since it asked, the home did not know of. */
 void attrs_note(struct object *object, const struct op *op, const struct msg *reply)
 {
+	object->dir = reply->dir;
 	object->attr = reply->attr;
 	object->attr_kept = reply->flags & ATTR_KEEP && op->puts == object->memory.puts;
 }
@@ -15,6 +16,7 @@ void attrs_call(struct holder *holder, struct op *op, const struct msg *msg)
 	const struct object *object = object_find(holder, msg->obj);
 
 	op->puts = object ? object->memory.puts : 0;
+	op_keep_payload(op); /* the name, should it have to be looked up again */
 	op_call(holder, op, object_home(msg->obj), msg);
 }
 
@@ -81,6 +83,24 @@ static void set_size_replied(struct object *object, struct op *op, const struct 
 	size_ordered(&object->memory, reply, TAKE_RESIZED);
 }
 
+/*
+ * What the name led to was removed since: now it may lead to something else. If it does not, it is left over from a broken mkdir
+ * or remove.
+ */
+static void name_stale(struct holder *holder, struct op *op)
+{
+	struct msg gone = {.type = MSG_GONE, .obj = op->msg.obj};
+	bool again = op->stale != op->msg.obj;
+
+	op->stale = op->msg.obj;
+	if (again) {
+		request_lookup(holder, op);
+		return;
+	}
+	bus_send(holder->bus, DIRECTORY_NUMBER, &gone);
+	op_finish(holder, op, -ENOENT, NULL);
+}
+
 void attrs_replied(struct holder *holder, struct op *op, const struct msg *reply)
 {
 	struct object *object = object_find(holder, op->msg.obj);
@@ -88,15 +108,12 @@ void attrs_replied(struct holder *holder, struct op *op, const struct msg *reply
 
 	if (sizes && object && object->memory.resizing)
 		object->memory.resizing--;
+	if (reply->error == -ESTALE && op->msg.type == REQ_LOOKUP) {
+		name_stale(holder, op);
+		return;
+	}
 	if (reply->error) {
-		bool stale = reply->error == -ESTALE && op->msg.type == REQ_LOOKUP;
-
-		if (stale) { /* a name whose object is gone, left over from a broken mkdir or remove */
-			struct msg gone = {.type = MSG_GONE, .obj = op->msg.obj};
-
-			bus_send(holder->bus, DIRECTORY_NUMBER, &gone);
-		}
-		op_finish(holder, op, stale ? -ENOENT : reply->error, NULL);
+		op_finish(holder, op, reply->error, NULL);
 		if (sizes && object) {
 			size_settle(&object->memory);
 			object_settle(object);
@@ -116,6 +133,28 @@ void attrs_replied(struct holder *holder, struct op *op, const struct msg *reply
 	object_settle(object);
 }
 
+static enum page_mode used_as(const struct object *object)
+{
+	return !object->handles ? PAGE_INVALID : object->memory.writers ? PAGE_EXCLUSIVE : PAGE_SHARED;
+}
+
+/* Of an object with its files, what they are used as; with `forget`, their attributes are not kept any more. */
+static enum page_mode all_used_as(const struct holder *holder, uint64_t obj, bool forget)
+{
+	enum page_mode mode = PAGE_INVALID;
+	struct object *object, *after;
+
+	HASH_ITER(hh, holder->objects, object, after)
+	{
+		if (object->obj != obj && object->dir != obj)
+			continue;
+		if (used_as(object) > mode)
+			mode = used_as(object);
+		object->attr_kept &= !forget;
+	}
+	return mode;
+}
+
 void attrs_recall(struct holder *holder, uint32_t from, const struct msg *msg)
 {
 	struct object *object = object_find(holder, msg->obj);
@@ -123,8 +162,10 @@ void attrs_recall(struct holder *holder, uint32_t from, const struct msg *msg)
 
 	if (object && msg->mode == PAGE_INVALID)
 		object->attr_kept = false;
-	if (object && object->handles)
-		reply.mode = object->memory.writers ? PAGE_EXCLUSIVE : PAGE_SHARED;
+	if (msg->flags & REQUEST_ALL)
+		reply.mode = (uint8_t)all_used_as(holder, msg->obj, msg->mode == PAGE_INVALID);
+	else if (object)
+		reply.mode = (uint8_t)used_as(object);
 	if (object && !object->memory.writers)
 		object->may_write = false;
 	bus_send(holder->bus, from, &reply);

@@ -59,6 +59,7 @@ void holder_request(struct holder *holder, uint64_t token, const struct msg *msg
 		end_request(holder, op);
 		break;
 	case REQ_MKDIR:
+	case REQ_CREATE:
 	case REQ_REMOVE:
 	case REQ_RENAME:
 	case REQ_STATUS:

@@ -12,7 +12,7 @@
 #include <stdio.h>
 
 struct name_key {
-	uint32_t dir;
+	uint64_t dir;
 	char name[OBJECT_NAME_BYTES]; /* zero behind the name */
 };
 
@@ -27,24 +27,27 @@ struct name {
 
 enum list_state { LIST_NONE, LIST_LOADING, LIST_COMPLETE };
 
+/* A directory that somebody has listed. */
 struct listed {
+	uint64_t dir;
 	enum list_state state;
+	bool too_many; /* names to keep them */
 	unsigned gaps;
 	struct list order;
 	struct list waiting; /* ops that list */
+	UT_hash_handle hh;
 };
 
 struct names {
 	struct holder *holder;
 	struct name *by_key;
-	struct listed dirs[DIR_UNNAMED + 1];
-	bool too_many; /* to keep a list of */
+	struct listed *dirs;
 };
 
 /* In op.stage. */
 enum { LIST_PASSED_ON, LIST_LOADS };
 
-static bool key_make(struct name_key *key, unsigned dir, const struct payload *payload)
+static bool key_make(struct name_key *key, uint64_t dir, const struct payload *payload)
 {
 	size_t length = strnlen(payload->bytes, payload->length_bytes);
 
@@ -71,15 +74,64 @@ static void name_remove(struct names *names, struct name *name)
 	free(name);
 }
 
-static void dir_forget(struct names *names, unsigned dir)
+static struct listed *listed_find(const struct names *names, uint64_t dir)
 {
+	struct listed *listed;
+
+	HASH_FIND(hh, names->dirs, &dir, sizeof(dir), listed);
+	return listed;
+}
+
+static enum list_state list_state(const struct names *names, uint64_t dir)
+{
+	const struct listed *listed = listed_find(names, dir);
+
+	return listed ? listed->state : LIST_NONE;
+}
+
+static struct listed *listed_make(struct names *names, uint64_t dir)
+{
+	struct listed *listed = listed_find(names, dir);
+
+	if (listed)
+		return listed;
+	listed = calloc(1, sizeof(*listed));
+	if (!listed)
+		return NULL;
+	listed->dir = dir;
+	list_init(&listed->order);
+	list_init(&listed->waiting);
+	HASH_ADD(hh, names->dirs, dir, sizeof(listed->dir), listed);
+	return listed;
+}
+
+static void dir_forget(struct names *names, uint64_t dir)
+{
+	struct listed *listed = listed_find(names, dir);
 	struct name *name, *after;
 
 	HASH_ITER(hh, names->by_key, name, after)
 	if (name->key.dir == dir)
 		name_remove(names, name);
-	names->dirs[dir].state = LIST_NONE;
-	names->dirs[dir].gaps = 0;
+	if (listed) {
+		listed->state = LIST_NONE;
+		listed->gaps = 0;
+	}
+}
+
+static void forget_all(struct names *names)
+{
+	struct listed *listed, *after;
+	struct name *name, *next;
+
+	HASH_ITER(hh, names->by_key, name, next)
+	name_remove(names, name);
+	HASH_ITER(hh, names->dirs, listed, after)
+	{
+		listed->too_many |= listed->state == LIST_LOADING;
+		listed->state = LIST_NONE;
+		listed->gaps = 0;
+	}
 }
 
 /* The name's entry. All is forgotten where there are too many; NULL only without memory. */
@@ -89,11 +141,8 @@ static struct name *name_make(struct names *names, const struct name_key *key)
 
 	if (name)
 		return name;
-	if (HASH_COUNT(names->by_key) >= HOLDER_NAMES_MAX) {
-		names->too_many |= names->dirs[key->dir].state != LIST_NONE;
-		for (unsigned dir = 0; dir <= DIR_UNNAMED; dir++)
-			dir_forget(names, dir);
-	}
+	if (HASH_COUNT(names->by_key) >= HOLDER_NAMES_MAX)
+		forget_all(names);
 	name = calloc(1, sizeof(*name));
 	if (!name)
 		return NULL;
@@ -106,17 +155,18 @@ static struct name *name_make(struct names *names, const struct name_key *key)
 /* What the directory has said last. */
 static void name_set(struct names *names, struct name *name, uint64_t obj, uint64_t cookie)
 {
+	struct listed *listed = listed_find(names, name->key.dir);
 	struct list *at;
 
 	if (name->gap)
 		return;
 	name->obj = obj;
-	if (!cookie)
+	if (!cookie || !listed)
 		return;
 	name->cookie = cookie;
 	list_remove(&name->order);
-	at = names->dirs[name->key.dir].order.prev;
-	while (at != &names->dirs[name->key.dir].order && list_entry(at, struct name, order)->cookie > cookie)
+	at = listed->order.prev;
+	while (at != &listed->order && list_entry(at, struct name, order)->cookie > cookie)
 		at = at->prev;
 	list_push_back(at->next, &name->order);
 }
@@ -129,7 +179,7 @@ static void found(struct holder *holder, struct op *op, uint64_t obj)
 
 	op->msg.type = REQ_LOOKUP;
 	op->msg.obj = obj;
-	op->msg.seg = SEG_NONE;
+	op->msg.seg = op->msg.dir > DIR_UNNAMED ? SEG_MEMORY : SEG_NONE;
 	op->msg.cookie = 1; /* the name is known */
 	if (bus_reaches(holder->bus, object_home(obj)))
 		attrs_found(holder, op);
@@ -142,7 +192,7 @@ void request_lookup(struct holder *holder, struct op *op)
 	struct names *names = holder->names;
 	struct name_key key;
 	const struct name *name;
-	struct msg msg = op->msg;
+	struct msg msg = {.type = MSG_LOOKUP, .dir = op->msg.dir};
 
 	op->msg.cookie = 0;
 	if (!key_make(&key, op->msg.dir, &op->msg.payload)) {
@@ -152,11 +202,10 @@ void request_lookup(struct holder *holder, struct op *op)
 	name = name_find(names, &key);
 	if (name && !name->gap) {
 		found(holder, op, name->obj);
-	} else if (!name && names->dirs[key.dir].state == LIST_COMPLETE) {
+	} else if (!name && list_state(names, key.dir) == LIST_COMPLETE) {
 		op_finish(holder, op, -ENOENT, NULL);
 	} else {
 		op_keep_payload(op);
-		msg.type = MSG_LOOKUP;
 		msg.payload = op->msg.payload;
 		op_call(holder, op, DIRECTORY_NUMBER, &msg);
 	}
@@ -181,13 +230,13 @@ static void looked_up(struct holder *holder, struct op *op, const struct msg *re
 
 /* --- listing ------------------------------------------------------------------------------------------------------------ */
 
-static struct payload records(struct names *names, unsigned dir, uint64_t cookie)
+static struct payload records(struct names *names, const struct listed *listed, uint64_t cookie)
 {
 	char *text = bus_scratch(names->holder->bus, MSG_PAYLOAD_BYTES);
 	size_t used = 0;
 	struct list *link, *after;
 
-	list_for_each_safe(link, after, &names->dirs[dir].order)
+	list_for_each_safe(link, after, &listed->order)
 	{
 		const struct name *name = list_entry(link, struct name, order);
 		char record[OBJECT_NAME_BYTES + 48];
@@ -214,9 +263,9 @@ static void pass_on(struct names *names, struct op *op)
 	op_call(names->holder, op, DIRECTORY_NUMBER, &msg);
 }
 
-static bool load(struct names *names, unsigned dir, uint64_t cookie)
+static bool load(struct names *names, uint64_t dir, uint64_t cookie)
 {
-	struct msg msg = {.type = REQ_LIST, .dir = (uint16_t)dir, .cookie = cookie, .flags = REQUEST_KEEP};
+	struct msg msg = {.type = REQ_LIST, .dir = dir, .cookie = cookie, .flags = REQUEST_KEEP};
 	struct op *op = op_new(names->holder, 0, &msg);
 
 	if (!op)
@@ -227,10 +276,15 @@ static bool load(struct names *names, unsigned dir, uint64_t cookie)
 	return true;
 }
 
-/* Those who wait for the list: it is there, or not to be kept. */
-static void lists_go_on(struct names *names, unsigned dir)
+static void listed_free(struct names *names, struct listed *listed)
 {
-	struct listed *listed = &names->dirs[dir];
+	HASH_DEL(names->dirs, listed);
+	free(listed);
+}
+
+/* Those who wait for the list: it is there, or not to be kept. */
+static void lists_go_on(struct names *names, struct listed *listed)
+{
 	struct list *link, *after;
 
 	if (listed->state == LIST_LOADING || listed->gaps)
@@ -244,28 +298,36 @@ static void lists_go_on(struct names *names, unsigned dir)
 			pass_on(names, op);
 			continue;
 		}
-		fields.payload = records(names, dir, op->msg.cookie);
+		fields.payload = records(names, listed, op->msg.cookie);
 		op_finish(names->holder, op, 0, &fields);
 	}
+	if (listed->state == LIST_NONE && !listed->too_many)
+		listed_free(names, listed);
 }
 
 void request_list(struct holder *holder, struct op *op)
 {
 	struct names *names = holder->names;
-	unsigned dir = op->msg.dir;
+	uint64_t dir = op->msg.dir;
+	struct listed *listed;
 
 	if (!bus_reaches(holder->bus, DIRECTORY_NUMBER)) {
 		op_finish(holder, op, -EIO, NULL);
 		return;
 	}
-	list_push_back(&names->dirs[dir].waiting, &op->link);
-	if (names->dirs[dir].state == LIST_NONE && !names->too_many && load(names, dir, 0))
-		names->dirs[dir].state = LIST_LOADING;
-	lists_go_on(names, dir);
+	listed = listed_make(names, dir);
+	if (!listed) {
+		op_finish(holder, op, -ENOMEM, NULL);
+		return;
+	}
+	list_push_back(&listed->waiting, &op->link);
+	if (listed->state == LIST_NONE && !listed->too_many && load(names, dir, 0))
+		listed->state = LIST_LOADING;
+	lists_go_on(names, listed);
 }
 
 /* "COOKIE OBJ NAME\0" records; the last cookie. */
-static uint64_t take_records(struct names *names, unsigned dir, const struct payload *payload)
+static uint64_t take_records(struct names *names, uint64_t dir, const struct payload *payload)
 {
 	const char *at = payload->bytes, *end = at + payload->length_bytes;
 	uint64_t cookie = 0;
@@ -292,37 +354,48 @@ static uint64_t take_records(struct names *names, unsigned dir, const struct pay
 static void loaded(struct holder *holder, struct op *op, const struct msg *reply)
 {
 	struct names *names = holder->names;
-	unsigned dir = op->msg.dir;
-	struct listed *listed = &names->dirs[dir];
+	struct listed *listed = listed_find(names, op->msg.dir);
 	uint64_t cookie = 0;
 
 	op_finish(holder, op, 0, NULL);
-	if (listed->state != LIST_LOADING)
+	if (!listed || listed->state != LIST_LOADING)
 		return;
 	if (reply->error)
 		listed->state = LIST_NONE;
 	else if (reply->payload.length_bytes)
-		cookie = take_records(names, dir, &reply->payload);
+		cookie = take_records(names, listed->dir, &reply->payload);
 	else
 		listed->state = LIST_COMPLETE;
-	if (listed->state == LIST_LOADING && !(cookie && load(names, dir, cookie)))
+	if (listed->state == LIST_LOADING && !(cookie && load(names, listed->dir, cookie)))
 		listed->state = LIST_NONE;
-	lists_go_on(names, dir);
+	lists_go_on(names, listed);
 }
 
 /* --- what the directory says --------------------------------------------------------------------------------------------- */
 
 static void recalled(struct names *names, const struct name_key *key)
 {
-	struct listed *listed = &names->dirs[key->dir];
-	struct name *name = listed->state == LIST_NONE ? name_find(names, key) : name_make(names, key);
+	struct listed *listed = listed_find(names, key->dir);
+	bool kept = listed && listed->state != LIST_NONE;
+	struct name *name = kept ? name_make(names, key) : name_find(names, key);
 
-	if (name && listed->state == LIST_NONE) {
+	kept = listed && listed->state != LIST_NONE; /* there may have been too many */
+	if (name && !kept) {
 		name_remove(names, name);
 	} else if (name && !name->gap) {
 		name->gap = true;
 		listed->gaps++;
 	}
+}
+
+/* The directory is no more: what waits for its list asks, and hears so. */
+static void all_recalled(struct names *names, uint64_t dir)
+{
+	struct listed *listed = listed_find(names, dir);
+
+	dir_forget(names, dir);
+	if (listed)
+		lists_go_on(names, listed);
 }
 
 void held_names_recall(struct holder *holder, uint32_t from, const struct msg *msg)
@@ -332,6 +405,8 @@ void held_names_recall(struct holder *holder, uint32_t from, const struct msg *m
 
 	if (key_make(&key, msg->dir, &msg->payload))
 		recalled(holder->names, &key);
+	else
+		all_recalled(holder->names, msg->dir);
 	reply.type = MSG_NAME_RECALLED;
 	bus_send(holder->bus, from, &reply);
 }
@@ -339,11 +414,11 @@ void held_names_recall(struct holder *holder, uint32_t from, const struct msg *m
 void held_names_told(struct holder *holder, const struct msg *msg)
 {
 	struct names *names = holder->names;
-	struct listed *listed = &names->dirs[msg->dir];
+	struct listed *listed = listed_find(names, msg->dir);
 	struct name_key key;
 	struct name *name;
 
-	if (listed->state == LIST_NONE || !key_make(&key, msg->dir, &msg->payload))
+	if (!listed || listed->state == LIST_NONE || !key_make(&key, msg->dir, &msg->payload))
 		return;
 	name = msg->obj ? name_make(names, &key) : name_find(names, &key);
 	if (name && name->gap) {
@@ -354,7 +429,7 @@ void held_names_told(struct holder *holder, const struct msg *msg)
 		name_set(names, name, msg->obj, msg->cookie);
 	else if (name)
 		name_remove(names, name);
-	lists_go_on(names, msg->dir);
+	lists_go_on(names, listed);
 }
 
 void held_names_replied(struct holder *holder, struct op *op, const struct msg *reply)
@@ -373,32 +448,33 @@ void held_names_replied(struct holder *holder, struct op *op, const struct msg *
 
 void held_names_forget_all(struct names *names, int error)
 {
-	for (unsigned dir = 0; dir <= DIR_UNNAMED; dir++) {
-		dir_forget(names, dir);
-		ops_fail(names->holder, &names->dirs[dir].waiting, error);
+	struct listed *listed, *after;
+
+	forget_all(names);
+	HASH_ITER(hh, names->dirs, listed, after)
+	{
+		ops_fail(names->holder, &listed->waiting, error);
+		listed_free(names, listed);
 	}
-	names->too_many = false;
 }
 
 struct names *held_names_new(struct holder *holder)
 {
 	struct names *names = calloc(1, sizeof(*names));
 
-	if (!names)
-		return NULL;
-	names->holder = holder;
-	for (unsigned dir = 0; dir <= DIR_UNNAMED; dir++) {
-		list_init(&names->dirs[dir].order);
-		list_init(&names->dirs[dir].waiting);
-	}
+	if (names)
+		names->holder = holder;
 	return names;
 }
 
 void held_names_free(struct names *names)
 {
+	struct listed *listed, *after;
+
 	if (!names)
 		return;
-	for (unsigned dir = 0; dir <= DIR_UNNAMED; dir++)
-		dir_forget(names, dir);
+	forget_all(names);
+	HASH_ITER(hh, names->dirs, listed, after)
+	listed_free(names, listed);
 	free(names);
 }

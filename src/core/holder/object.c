@@ -267,7 +267,7 @@ static void open_failed(struct object *object, int error)
 	if (!object->handles)
 		object->state = OBJECT_KNOWN;
 	else
-		object->state = error == -ENOENT ? OBJECT_DEAD : OBJECT_LOST;
+		object->state = error == -ESTALE ? OBJECT_DEAD : OBJECT_LOST;
 	object->attr_kept = false;
 	object_settle(object);
 }
@@ -286,7 +286,7 @@ void object_opened(struct holder *holder, struct op *call, const struct msg *rep
 	object->may_write = !reply->error && call->msg.mode == PAGE_EXCLUSIVE;
 	op_finish(holder, call, 0, NULL);
 	if (reply->error) {
-		open_failed(object, reply->error == -ESTALE ? -ENOENT : reply->error);
+		open_failed(object, reply->error);
 		return;
 	}
 	object->state = OBJECT_OPEN;

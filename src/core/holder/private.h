@@ -57,6 +57,7 @@ struct op {
 	bool late;         /* it has waited for STALE_NS, see writes_tick() */
 	uint64_t shown_bytes; /* what its kernel had been shown when a write came */
 	uint64_t puts;     /* of its segment when attributes were asked for */
+	uint64_t stale;    /* what a name that is looked up has led to, and is no more */
 	struct list link;  /* in a queue of its object, or of names */
 	struct msg msg;    /* the request; its payload is gone after the step unless kept */
 	struct kept *kept;
@@ -144,6 +145,7 @@ struct object {
 	struct holder *holder;
 	uint64_t obj;
 	enum object_state state;
+	uint64_t dir;            /* of a file, once it is known: its object */
 	struct object_attr attr; /* the last that was said; but for the segment's size */
 	bool attr_kept;          /* and it holds until it is recalled */
 	bool lingers;            /* it may be kept open without handles */

@@ -7,11 +7,14 @@
  *
  * Requests about attributes take turns. A look first asks all other writers: their answer comes behind what they have put,
  * and says whether programs there still write; the looks behind it share the answers. A change, and the first writable open
- * of a node, first recalls what others keep:
+ * of a node, first recalls what others keep; a change of the time also asks the writers:
  *
  *   QUEUED --its turn--> RECALLING --all have confirmed--> carried out, answered
  */
 #include "private.h"
+
+/* A turn of the home's own; as a message this never comes here. */
+#define TURN_TOUCH MSG_GONE
 
 struct turn {
 	struct list link;
@@ -37,12 +40,14 @@ void attrs_changed(struct object *object)
 /* Not while a turn recalls: whoever is answered meanwhile, because its change of the size is done, is not among those asked. */
 static bool may_keep(const struct object *object, uint32_t number)
 {
-	return !(object->writers & ~one(object, number)) && !object_dead(object) && !object->turns.recalled;
+	return !(object->writers & ~one(object, number)) && !object_dead(object) && !object->turns.recalled &&
+	       !whole_of(object)->turns.recalled;
 }
 
 void attrs_fill(struct object *object, uint32_t number, struct msg *fields)
 {
 	fields->obj = object->obj;
+	fields->dir = object->parent ? object->parent->obj : 0;
 	fields->attr = object->attr;
 	fields->attr.mode = owner_mode(object, number);
 	fields->attr.size_bytes = object->memory.size_bytes;
@@ -78,10 +83,32 @@ static void set(struct object *object, uint32_t from, const struct msg *msg)
 		object->attr.mtime_ns = object->attr.ctime_ns;
 	if (msg->flags & SETATTR_MTIME)
 		object->attr.mtime_ns = msg->attr.mtime_ns;
-	if (msg->flags & SETATTR_SIZE)
+	if (msg->flags & SETATTR_ATIME)
+		object->attr.atime_ns = msg->attr.atime_ns;
+	if (msg->flags & SETATTR_SIZE) {
+		object->fresh = false;
 		sizes_set(&object->memory, from, msg);
-	else
+	} else {
 		attrs_answer(object, from, msg->req);
+	}
+}
+
+/* Who makes `memory` takes over the one that came with the object, once. */
+static void claim(struct object *object, uint32_t from, const struct msg *msg)
+{
+	int error = object_dead(object) ? -EIO : !owner_permits(object, from) ? -EPERM : object->fresh ? 0 : -EEXIST;
+
+	if (error) {
+		bus_answer(object->home->bus, from, msg->req, error, NULL);
+		return;
+	}
+	object->fresh = false;
+	object->attr.mode = msg->attr.mode & 07777;
+	object->attr.uid = msg->attr.uid;
+	object->attr.gid = msg->attr.gid;
+	attrs_changed(object);
+	object->attr.atime_ns = object->attr.mtime_ns = object->attr.ctime_ns;
+	attrs_answer(object, from, msg->req);
 }
 
 /* Carries it out. May end the object, so it comes last in its turn. */
@@ -100,6 +127,9 @@ static void carry_out(struct object *object, const struct turn *turn)
 	case MSG_SETATTR:
 		set(object, turn->from, msg);
 		break;
+	case MSG_CLAIM:
+		claim(object, turn->from, msg);
+		break;
 	case MSG_OPEN:
 		home_opened(object, turn->from, msg);
 		break;
@@ -112,6 +142,10 @@ static void carry_out(struct object *object, const struct turn *turn)
 		break;
 	case MSG_LINK:
 		home_linked(object, msg);
+		break;
+	case TURN_TOUCH:
+		attrs_changed(object);
+		object->attr.mtime_ns = object->attr.ctime_ns;
 		break;
 	case MSG_STATUS:
 		home_status(object, turn->from, msg->req);
@@ -127,6 +161,12 @@ static void carry_out(struct object *object, const struct turn *turn)
 static bool looks(const struct turn *turn)
 {
 	return turn->msg.type == MSG_GETATTR || turn->msg.type == MSG_STATUS;
+}
+
+/* What the attributes of an object's files depend on: its owner and access list. */
+static bool is_wide(const struct turn *turn)
+{
+	return turn->msg.type == MSG_OWN || turn->msg.type == MSG_DISOWN || turn->msg.type == MSG_CONTROL;
 }
 
 /* The looks behind the first turn, which is one, share its recalls; whether there are any. */
@@ -155,13 +195,20 @@ static node_set recall(struct object *object, const struct turn *turn)
 	node_set others = ~one(object, turn->from);
 	node_set set = object->sharers;
 
-	if (looks(turn)) {
+	if (is_wide(turn)) {
+		msg.flags = REQUEST_ALL;
+		set = home_sharers(object);
+	} else if (looks(turn)) {
 		msg.mode = PAGE_SHARED;
 		set = object->writers;
-		if (turn->msg.type == MSG_STATUS)
-			set = object->users;
-		else if (!looks_join(object))
+		if (turn->msg.type == MSG_STATUS) {
+			msg.flags = REQUEST_ALL;
+			set = home_users(object);
+		} else if (!looks_join(object)) {
 			set &= others;
+		}
+	} else if (turn->msg.type == MSG_SETATTR && turn->msg.flags & SETATTR_MTIME) {
+		set |= object->writers & others; /* what they have put before does not change the time afterwards */
 	} else if (turn->msg.type == MSG_OPEN) {
 		set = turn->msg.mode == PAGE_EXCLUSIVE ? object->sharers & others : 0;
 	}
@@ -224,6 +271,11 @@ void attrs_request(struct object *object, uint32_t from, const struct msg *msg)
 	advance(object);
 }
 
+void attrs_touch(struct object *object)
+{
+	attrs_request(object, 0, &(struct msg){.type = TURN_TOUCH});
+}
+
 static void confirmed(struct object *object, node_set nodes)
 {
 	struct turns *turns = &object->turns;
@@ -238,11 +290,15 @@ void attrs_recalled(struct object *object, uint32_t from, const struct msg *msg)
 {
 	const struct turn *turn = first_turn(object);
 	node_set node = one(object, from);
+	struct list *link, *after;
 
 	if (!turn || !(object->turns.recalled & node))
 		return;
 	if (!looks(turn))
 		object->sharers &= ~node;
+	if (is_wide(turn))
+		list_for_each_safe(link, after, &object->files)
+			list_entry(link, struct object, file_link)->sharers &= ~node;
 	if (msg->mode != PAGE_EXCLUSIVE)
 		object->writers &= ~node;
 	if (msg->mode != PAGE_INVALID)
@@ -262,7 +318,7 @@ void attrs_forget_node(struct object *object, uint32_t number)
 		struct turn *turn = list_entry(link, struct turn, link);
 
 		/* What the directory said is so; what has begun ends for nobody. */
-		if (turn->from != number || turn->msg.type == MSG_LINK)
+		if (turn->from != number || turn->msg.type == MSG_LINK || turn->msg.type == TURN_TOUCH)
 			continue;
 		turn->from = 0;
 		if (turn->begun)

@@ -12,7 +12,7 @@ static struct object *object_find(const struct home *home, uint64_t obj)
 
 /* --- life ------------------------------------------------------------------------------------------------------------ */
 
-static int object_new(struct home *home, const struct object_attr *attr, uint64_t *obj)
+static int object_new(struct home *home, const struct object_attr *attr, struct object *parent, struct object **new)
 {
 	struct object *object;
 
@@ -25,37 +25,100 @@ static int object_new(struct home *home, const struct object_attr *attr, uint64_
 	}
 	object->home = home;
 	object->obj = (uint64_t)home->bus->number << OBJECT_COUNT_BITS | home->next_object++;
+	object->parent = parent;
+	list_init(&object->files);
+	list_init(&object->file_link);
+	list_init(&object->revokers);
+	list_init(&object->replaced_link);
+	if (parent) {
+		list_push_back(&parent->files, &object->file_link);
+		home->files_count++;
+	}
 	object->attr = *attr;
 	object->attr.mode &= 07777;
 	attrs_changed(object);
-	object->attr.mtime_ns = object->attr.ctime_ns;
+	object->attr.atime_ns = object->attr.mtime_ns = object->attr.ctime_ns;
 	object->memory.object = object;
 	object->memory.number = SEG_MEMORY;
 	page_table_init(&object->memory.pages, home->bus, sizeof(struct page));
 	attrs_init(object);
 	HASH_ADD(hh, home->objects, obj, sizeof(object->obj), object);
-	*obj = object->obj;
+	*new = object;
 	return 0;
+}
+
+/* Who waits until an object is revoked. */
+struct revoker {
+	struct list link;
+	uint32_t from;
+	uint32_t req;
+};
+
+static void answer_revokers(struct object *object)
+{
+	struct list *link, *after;
+
+	list_for_each_safe(link, after, &object->revokers)
+	{
+		struct revoker *revoker = list_entry(link, struct revoker, link);
+
+		bus_answer(object->home->bus, revoker->from, revoker->req, 0, NULL);
+		list_remove(link);
+		free(revoker);
+	}
 }
 
 static void object_free(struct object *object)
 {
 	struct home *home = object->home;
 
+	answer_revokers(object);
 	attrs_free(object);
 	pages_free(&object->memory);
 	sizes_free(&object->memory);
 	HASH_DEL(home->objects, object);
+	list_remove(&object->file_link);
+	list_remove(&object->replaced_link);
+	home->files_count -= object->parent != NULL;
+	free(object->name);
 	free(object->access);
 	free(object);
 	bus_give_books(home->bus, sizeof(*object));
 }
 
+static struct object *file_at(struct list *link)
+{
+	return list_entry(link, struct object, file_link);
+}
+
+node_set home_users(const struct object *object)
+{
+	node_set users = object->users;
+	struct list *link, *after;
+
+	list_for_each_safe(link, after, &object->files)
+		users |= file_at(link)->users;
+	return users;
+}
+
+node_set home_sharers(const struct object *object)
+{
+	node_set sharers = object->sharers;
+	struct list *link, *after;
+
+	list_for_each_safe(link, after, &object->files)
+		sharers |= file_at(link)->sharers;
+	return sharers;
+}
+
 void home_reap(const struct object *object)
 {
 	struct msg msg = {.type = MSG_REAP, .obj = object->obj};
+	struct list *link, *after;
 
 	bus_send_all(object->home->bus, object->users, &msg);
+	list_for_each_safe(link, after, &object->files)
+		home_reap(file_at(link));
 }
 
 static void home_enter(struct object *object, enum object_state state)
@@ -81,37 +144,146 @@ static void forget_name(const struct object *object)
 	bus_send(object->home->bus, DIRECTORY_NUMBER, &gone);
 }
 
-void home_revoke(struct object *object, uint32_t from, uint32_t req)
+static void begin_revoke(struct object *object)
 {
-	forget_name(object);
 	attrs_void(object);
 	home_enter(object, OBJECT_REVOKED);
-	sizes_revoke(&object->memory, from, req);
+}
+
+void home_revoked(struct object *object)
+{
+	struct object *whole = whole_of(object);
+	bool waits = whole->revoking || whole->memory.resize;
+	struct list *link, *after;
+
+	list_for_each_safe(link, after, &whole->files)
+		waits |= file_at(link)->memory.resize != NULL;
+	if (!waits)
+		answer_revokers(whole);
+}
+
+void home_revoke(struct object *object, uint32_t from, uint32_t req)
+{
+	struct revoker *revoker = from ? calloc(1, sizeof(*revoker)) : NULL;
+	struct list *link, *after;
+
+	CHECK(!object->parent && (revoker || !from));
+	if (revoker) {
+		*revoker = (struct revoker){.from = from, .req = req};
+		list_push_back(&object->revokers, &revoker->link);
+	}
+	forget_name(object);
+	begin_revoke(object);
+	list_for_each_safe(link, after, &object->files)
+		begin_revoke(file_at(link));
+	object->revoking = true;
+	list_for_each_safe(link, after, &object->files)
+		sizes_revoke(&file_at(link)->memory);
+	sizes_revoke(&object->memory);
+	object->revoking = false;
+	home_revoked(object);
+}
+
+static bool unused(const struct object *whole)
+{
+	struct list *link, *after;
+	bool busy = whole->turns.busy;
+
+	list_for_each_safe(link, after, &whole->files)
+		busy |= file_at(link)->turns.busy;
+	return !busy && !home_users(whole);
+}
+
+static void remove_unnamed(struct object *whole)
+{
+	struct list *link, *after;
+
+	forget_name(whole);
+	home_enter(whole, OBJECT_REMOVED);
+	list_for_each_safe(link, after, &whole->files)
+		if (!object_dead(file_at(link)))
+			home_enter(file_at(link), OBJECT_REMOVED);
+}
+
+static bool ends(struct object *object)
+{
+	if (object->users || object->turns.busy || !list_empty(&object->files) || !list_empty(&object->replaced_link) ||
+	    (object->state != OBJECT_REMOVED && object->state != OBJECT_REVOKED))
+		return false;
+	bus_act(object->home->bus, ACT_STORE_DROP)->msg.obj = object->obj;
+	object_free(object);
+	return true;
 }
 
 void home_settle(struct object *object)
 {
-	if (object->users || object->turns.busy)
-		return;
-	if (object->state == OBJECT_UNNAMED && object->used_once) {
-		forget_name(object);
-		home_enter(object, OBJECT_REMOVED);
+	struct object *whole = whole_of(object);
+	struct list *link, *after;
+
+	if (whole->state == OBJECT_UNNAMED && whole->used_once && unused(whole))
+		remove_unnamed(whole);
+	if (whole->state == OBJECT_REMOVED || whole->state == OBJECT_REVOKED) {
+		list_for_each_safe(link, after, &whole->files)
+			ends(file_at(link));
+	} else if (object->parent) {
+		ends(object);
 	}
-	if (object->state != OBJECT_REMOVED && object->state != OBJECT_REVOKED)
-		return;
-	bus_act(object->home->bus, ACT_STORE_DROP)->msg.obj = object->obj;
-	object_free(object);
+	ends(whole);
+}
+
+static void set_name(struct object *object, const struct payload *payload)
+{
+	free(object->name);
+	object->name = payload->length_bytes ? strndup(payload->bytes, payload->length_bytes) : NULL;
+}
+
+/* A program may have looked the name up just before, and be about to open what it has found. */
+static void linger(struct object *object)
+{
+	struct home *home = object->home;
+
+	object->replaced_ns = home->bus->now_ns;
+	list_remove(&object->replaced_link);
+	list_push_back(&home->replaced, &object->replaced_link);
+}
+
+bool home_end_replaced(struct home *home, uint64_t until_ns)
+{
+	bool any = false;
+
+	while (!list_empty(&home->replaced)) {
+		struct object *object = list_entry(home->replaced.next, struct object, replaced_link);
+
+		if (object->replaced_ns > until_ns)
+			break;
+		list_remove(&object->replaced_link);
+		home_settle(object);
+		any = true;
+	}
+	return any;
 }
 
 /* What the directory said before it heard of a revoke is too late. */
 void home_linked(struct object *object, const struct msg *msg)
 {
+	bool made = object->state == OBJECT_NEW;
+	struct list *link, *after;
+
 	if (object_dead(object))
 		return;
 	home_enter(object, msg->flags & LINK_NAMED     ? OBJECT_NAMED
 	                     : msg->flags & LINK_UNNAMED ? OBJECT_UNNAMED
 	                                                 : OBJECT_REMOVED);
 	attrs_changed(object);
+	if (object->parent) {
+		set_name(object, &msg->payload);
+		attrs_touch(object->parent);
+	}
+	if (object->parent && msg->flags & LINK_REPLACED)
+		linger(object);
+	list_for_each_safe(link, after, &object->files)
+		if (made && object->state == OBJECT_REMOVED)
+			home_enter(file_at(link), OBJECT_REMOVED);
 }
 
 /* A node that has it open already may ask again, for another mode; refused, it still has it open. */
@@ -125,11 +297,12 @@ void home_opened(struct object *object, uint32_t from, const struct msg *msg)
 		return;
 	}
 	object->users |= one(object, from);
-	object->used_once |= !(msg->flags & REQUEST_KEEP);
+	whole_of(object)->used_once |= !(msg->flags & REQUEST_KEEP);
+	object->fresh &= (msg->flags & REQUEST_KEEP) != 0;
 	if (msg->mode == PAGE_EXCLUSIVE)
 		object->writers |= one(object, from);
 	attrs_fill(object, from, &fields);
-	if (object->state == OBJECT_NAMED && !object->owner)
+	if (object->state == OBJECT_NAMED && whole_of(object)->state == OBJECT_NAMED && !whole_of(object)->owner)
 		fields.flags |= OPEN_LINGERS;
 	bus_answer(object->home->bus, from, msg->req, 0, &fields);
 }
@@ -161,23 +334,75 @@ static const char *holders_text(const struct object *object)
 	return text;
 }
 
+/* What all of an object's files come to. */
+static struct segment files_sum(const struct object *object, struct object *sum)
+{
+	struct segment all = {0};
+	struct list *link, *after;
+
+	list_for_each_safe(link, after, &object->files)
+	{
+		const struct object *file = file_at(link);
+
+		all.size_bytes += file->memory.size_bytes;
+		all.pages_data += file->memory.pages_data;
+		all.lost += file->memory.lost;
+		sum->faults += file->faults;
+		sum->handoffs += file->handoffs;
+		sum->bytes += file->bytes;
+	}
+	return all;
+}
+
+/* Behind `text`, as many files as it has room for; its length. */
+static size_t list_files(const struct object *object, char *text, size_t used, size_t room)
+{
+	struct list *link, *after;
+
+	list_for_each_safe(link, after, &object->files)
+	{
+		const struct object *file = file_at(link);
+		int length = snprintf(text + used, room - used,
+		                      "file: %" PRIu64 " bytes, %" PRIu64 " pages, %" PRIu64 " lost: %s\n",
+		                      file->memory.size_bytes, file->memory.pages_data, file->memory.lost,
+		                      file->name ? file->name : "(removed)");
+
+		if (length < 0 || used + (size_t)length >= room)
+			break;
+		used += (size_t)length;
+	}
+	return used;
+}
+
 void home_status(const struct object *object, uint32_t from, uint32_t req)
 {
 	static const char *const states[] = {"new", "named", "unnamed", "removed", "revoked"};
 	struct bus *bus = object->home->bus;
-	const struct segment *segment = &object->memory;
-	const char *text = bus_text(
-		bus,
+	char *text = bus_scratch(bus, MSG_PAYLOAD_BYTES);
+	struct object sum = {0};
+	struct segment all = files_sum(object, &sum);
+	struct msg fields = {0};
+	int used = snprintf(
+		text, MSG_PAYLOAD_BYTES,
 		"id: %" PRIu64 "\nhome: %s\nsize: %" PRIu64 "\nholders:%s\npages: %" PRIu64 "\nfaults: %" PRIu64
 		"\nhand-offs: %" PRIu64 "\nbytes: %" PRIu64 "\nlost: %" PRIu64 "\nrevert: %s\nowner: %s\naccess:%s\n"
 		"signals: %" PRIu64 "\nbyte-order: %s\nstate: %s\n",
-		object->obj, bus_name(bus, bus->number), segment->size_bytes, holders_text(object), segment->pages_data,
-		object->faults, object->handoffs, object->bytes, segment->lost, object->revert ? "on" : "off",
+		object->obj, bus_name(bus, bus->number), all.size_bytes, holders_text(object), all.pages_data, sum.faults,
+		sum.handoffs, sum.bytes, all.lost, object->revert ? "on" : "off",
 		object->owner ? bus_name(bus, object->owner) : "none", owner_access_text(object), object->signals,
 		__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? "little" : "big", states[object->state]);
-	struct msg fields = {.payload = payload_bytes(text, strlen(text))};
 
+	CHECK(used >= 0 && (size_t)used < MSG_PAYLOAD_BYTES);
+	fields.payload = payload_bytes(text, list_files(object, text, (size_t)used, MSG_PAYLOAD_BYTES));
 	bus_answer(bus, from, req, 0, &fields);
+}
+
+static void clear_lost(struct object *object)
+{
+	struct list *link, *after;
+
+	list_for_each_safe(link, after, &object->files)
+		pages_clear_lost(&file_at(link)->memory);
 }
 
 void home_control(struct object *object, uint32_t from, const struct msg *msg)
@@ -188,7 +413,9 @@ void home_control(struct object *object, uint32_t from, const struct msg *msg)
 
 	snprintf(text, sizeof(text), "%.*s", (int)msg->payload.length_bytes, (const char *)msg->payload.bytes);
 	words = sscanf(text, "%31s %n%31s %1s", word, &at, argument, rest);
-	if (!owner_permits(object, from)) {
+	if (object->parent) {
+		error = -EINVAL;
+	} else if (!owner_permits(object, from)) {
 		error = -EPERM;
 	} else if (words == 1 && !strcmp(word, "revoke")) {
 		home_revoke(object, from, msg->req);
@@ -198,7 +425,7 @@ void home_control(struct object *object, uint32_t from, const struct msg *msg)
 	} else if (!strcmp(word, "access")) {
 		error = owner_set_access(object, text + at);
 	} else if (words == 1 && !strcmp(word, "clear")) {
-		pages_clear_lost(&object->memory);
+		clear_lost(object);
 	} else if (words == 2 && !strcmp(word, "revert") && (!strcmp(argument, "on") || !strcmp(argument, "off"))) {
 		object->revert = !strcmp(argument, "on");
 	} else {
@@ -230,14 +457,62 @@ static void post(struct object *object, uint32_t from, const struct msg *msg)
 
 /* --- messages -------------------------------------------------------------------------------------------------------- */
 
+static int create_object(struct home *home, const struct msg *msg, struct msg *fields)
+{
+	struct object *object, *memory;
+	struct object_attr attr = msg->attr;
+	int error = object_new(home, &attr, NULL, &object);
+
+	if (error)
+		return error;
+	attr.mode &= 0666;
+	error = object_new(home, &attr, object, &memory);
+	if (error) {
+		object_free(object);
+		return error;
+	}
+	object->maker = memory->maker = home->bus->number;
+	memory->fresh = true;
+	fields->obj = object->obj;
+	fields->cookie = memory->obj;
+	fields->attr = object->attr;
+	return 0;
+}
+
+static int create_file(struct home *home, uint32_t from, const struct msg *msg, struct msg *fields)
+{
+	struct object *whole = object_find(home, msg->obj), *file;
+	int error;
+
+	if (!whole || whole->parent || whole->state == OBJECT_REMOVED || whole->state == OBJECT_REVOKED)
+		return -ENOENT;
+	if (!owner_permits(whole, from))
+		return -EPERM;
+	error = object_new(home, &msg->attr, whole, &file);
+	if (error)
+		return error;
+	file->maker = from;
+	fields->obj = file->obj;
+	fields->dir = whole->obj;
+	fields->attr = file->attr;
+	return 0;
+}
+
 static void create(struct home *home, uint32_t from, const struct msg *msg)
 {
 	struct msg fields = {0};
-	int error = from == home->bus->number ? object_new(home, &msg->attr, &fields.obj) : -EPERM;
+	int error = msg->obj                        ? create_file(home, from, msg, &fields)
+	            : from == home->bus->number ? create_object(home, msg, &fields)
+	                                            : -EPERM;
 
-	if (!error)
-		fields.attr = object_find(home, fields.obj)->attr;
 	bus_answer(home->bus, from, msg->req, error, &fields);
+}
+
+/* The directory says it; who makes a thing also that it came to nothing. */
+static bool may_link(const struct object *object, uint32_t from, const struct msg *msg)
+{
+	return from == DIRECTORY_NUMBER ||
+	       (object->maker == from && object->state == OBJECT_NEW && msg->flags & LINK_NONE);
 }
 
 /* What can be answered is; what is not answered can only come late, after the object has gone. */
@@ -286,11 +561,12 @@ static void dispatch(struct object *object, uint32_t from, const struct msg *msg
 
 	switch ((enum msg_type)msg->type) {
 	case MSG_LINK:
-		if (from != DIRECTORY_NUMBER && from != home->bus->number)
+		if (!may_link(object, from, msg))
 			break;
 		/* fall through */
 	case MSG_GETATTR:
 	case MSG_SETATTR:
+	case MSG_CLAIM:
 	case MSG_OPEN:
 	case MSG_OWN:
 	case MSG_DISOWN:
@@ -305,7 +581,7 @@ static void dispatch(struct object *object, uint32_t from, const struct msg *msg
 		post(object, from, msg);
 		break;
 	case MSG_CLOSE:
-		object->used_once |= !(msg->flags & REQUEST_KEEP);
+		whole_of(object)->used_once |= !(msg->flags & REQUEST_KEEP);
 		forget_node(object, from, false);
 		home_settle(object);
 		break;
@@ -350,12 +626,56 @@ void home_message(struct home *home, uint32_t from, const struct msg *msg)
 		dispatch(object, from, msg);
 }
 
-void home_node_lost(struct home *home, uint32_t number)
+/* What it was about to name has no name, and will have none. */
+static void forget_made(struct object *object, uint32_t number)
+{
+	if (object->state != OBJECT_NEW || object->maker != number)
+		return;
+	home_enter(object, OBJECT_REMOVED);
+	home_settle(object);
+}
+
+/* One may end others: their numbers are looked up anew. */
+static void for_each_object(struct home *home, void (*each)(struct object *, uint32_t), uint32_t number)
+{
+	unsigned count = HASH_COUNT(home->objects), i = 0;
+	uint64_t *numbers = calloc(count + 1, sizeof(*numbers));
+	struct object *object, *after;
+
+	CHECK(numbers);
+	HASH_ITER(hh, home->objects, object, after)
+	numbers[i++] = object->obj;
+	for (i = 0; i < count; i++) {
+		object = object_find(home, numbers[i]);
+		if (object)
+			each(object, number);
+	}
+	free(numbers);
+}
+
+static void node_died(struct object *object, uint32_t number)
+{
+	forget_node(object, number, true);
+}
+
+/* First everywhere: what one object then goes on with asks the users of its files, too. */
+static void forget_user(struct home *home, uint32_t number)
 {
 	struct object *object, *after;
 
 	HASH_ITER(hh, home->objects, object, after)
-	forget_node(object, number, true);
+	{
+		object->users &= ~one(object, number);
+		object->sharers &= ~one(object, number);
+		object->writers &= ~one(object, number);
+	}
+}
+
+void home_node_lost(struct home *home, uint32_t number)
+{
+	forget_user(home, number);
+	for_each_object(home, node_died, number);
+	for_each_object(home, forget_made, number);
 	for (unsigned i = 0; i < NODES_MAX; i++)
 		if (home->waiting[i].number == number)
 			home->waiting[i].number = home->waiting[i].count = 0;
@@ -371,6 +691,7 @@ struct home *home_new(struct bus *bus)
 		return NULL;
 	home->bus = bus;
 	home->next_object = 1;
+	list_init(&home->replaced);
 	list_init(&home->page_recalls);
 	list_init(&home->turn_recalls);
 	list_init(&home->resize_recalls);
@@ -384,17 +705,29 @@ void home_free(struct home *home)
 	if (!home)
 		return;
 	HASH_ITER(hh, home->objects, object, after)
+	if (object->parent)
+		object_free(object);
+	HASH_ITER(hh, home->objects, object, after)
 	object_free(object);
 	free(home);
 }
 
 unsigned home_objects(const struct home *home)
 {
-	return HASH_COUNT(home->objects);
+	return HASH_COUNT(home->objects) - home->files_count;
+}
+
+uint64_t home_deadline_ns(const struct home *home)
+{
+	if (list_empty(&home->replaced))
+		return UINT64_MAX;
+	return list_entry(home->replaced.next, struct object, replaced_link)->replaced_ns + REPLACED_NS;
 }
 
 void home_tick(struct home *home)
 {
+	if (home->bus->now_ns >= REPLACED_NS)
+		home_end_replaced(home, home->bus->now_ns - REPLACED_NS);
 	pages_tick(home);
 	attrs_tick(home);
 	sizes_tick(home);

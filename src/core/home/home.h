@@ -18,8 +18,9 @@ void home_message(struct home *home, uint32_t from, const struct msg *msg);
 /* The node has nothing of this home's objects any more; what it held exclusive is lost. */
 void home_node_lost(struct home *home, uint32_t number);
 
-/* Time limits of recalls; the sessions' ticks come often enough for them. */
+/* Time limits of recalls, for which the sessions' ticks come often enough; and what has a deadline. */
 void home_tick(struct home *home);
+uint64_t home_deadline_ns(const struct home *home);
 
 unsigned home_objects(const struct home *home);
 

@@ -18,16 +18,19 @@ static const struct access *access_find(const struct object *object, uint32_t nu
 
 bool owner_permits(const struct object *object, uint32_t number)
 {
-	return !object->owner || object->owner == number;
+	uint32_t owner = whole_of(object)->owner;
+
+	return !owner || owner == number;
 }
 
 int owner_open_error(const struct object *object, uint32_t number, enum page_mode mode)
 {
 	static const uint32_t needed[] = {
 		[PAGE_INVALID] = 0666, [PAGE_SHARED] = 0444, [PAGE_EXCLUSIVE] = 0222};
-	const struct access *access = access_find(object, number);
+	const struct object *whole = whole_of(object);
+	const struct access *access = access_find(whole, number);
 
-	if (!object->access_count || (object->owner == number && mode == PAGE_INVALID))
+	if (!whole->access_count || (whole->owner == number && mode == PAGE_INVALID))
 		return 0;
 	if (!access)
 		return -EPERM;
@@ -36,16 +39,23 @@ int owner_open_error(const struct object *object, uint32_t number, enum page_mod
 
 uint32_t owner_mode(const struct object *object, uint32_t number)
 {
-	const struct access *access = access_find(object, number);
+	const struct object *whole = whole_of(object);
+	const struct access *access = access_find(whole, number);
 	uint32_t mode = object->attr.mode;
 
 	if (access)
 		mode = (mode & ~0777u) | access->mode;
-	return object->owner ? mode | OBJECT_OWNED : mode;
+	if (object->fresh)
+		mode |= OBJECT_FRESH;
+	if (object->state == OBJECT_REMOVED)
+		mode |= OBJECT_REMAINS;
+	return whole->owner ? mode | OBJECT_OWNED : mode;
 }
 
 int owner_take(struct object *object, uint32_t number, const struct msg *msg)
 {
+	if (object->parent)
+		return -EINVAL;
 	if (object_dead(object) || !(object->users & one(object, number)))
 		return -EIO;
 	if (msg->attr.uid && msg->attr.uid != object->attr.uid)

@@ -124,12 +124,20 @@ static node_set in_the_way(const struct segment *segment, const struct page *ent
 	return waiter->mode == PAGE_EXCLUSIVE || entry->mode == PAGE_EXCLUSIVE ? others : 0;
 }
 
+/* What only stays a little longer gives way. */
+static bool take_page(const struct segment *segment)
+{
+	struct home *home = segment->object->home;
+
+	return bus_take_page(home->bus) || (home_end_replaced(home, UINT64_MAX) && bus_take_page(home->bus));
+}
+
 /* Enters the waiter as holder. Before a page is granted exclusive its memory is promised, so that a PUT finds room. */
 static int hold(const struct segment *segment, struct page *entry, const struct waiter *waiter)
 {
 	if (waiter->mode == PAGE_EXCLUSIVE) {
 		if (!(entry->flags & (PAGE_DATA | PAGE_PROMISED))) {
-			if (!bus_take_page(bus_of(segment)))
+			if (!take_page(segment))
 				return -ENOSPC;
 			entry->flags |= PAGE_PROMISED;
 		}
@@ -351,7 +359,7 @@ bool pages_put(struct segment *segment, uint32_t from, const struct msg *msg)
 			return false;
 	}
 	if (!(entry->flags & PAGE_DATA)) {
-		if (!(entry->flags & PAGE_PROMISED) && !bus_take_page(bus_of(segment)))
+		if (!(entry->flags & PAGE_PROMISED) && !take_page(segment))
 			return false;
 		entry->flags = (uint8_t)((entry->flags & ~PAGE_PROMISED) | PAGE_DATA);
 		segment->pages_data++;

@@ -72,8 +72,8 @@ struct segment {
 /*
  *   NEW --LINK named--> NAMED <--rename--> UNNAMED --remove--> REMOVED      any --revoke, owner gone--> REVOKED
  *
- * An object ends when it is REMOVED or REVOKED and no node has it open; an UNNAMED one also when its last user has gone, as
- * netmemory(3) promises.
+ * An object, or a file of one. A file ends when it is REMOVED or REVOKED and no node has it open; an object when its files have
+ * ended besides. An UNNAMED object also ends, with its files, when its last user has gone, as netmemory(3) promises.
  */
 enum object_state { OBJECT_NEW, OBJECT_NAMED, OBJECT_UNNAMED, OBJECT_REMOVED, OBJECT_REVOKED };
 
@@ -96,10 +96,20 @@ struct turns {
 struct object {
 	struct home *home;
 	uint64_t obj;
+	struct object *parent; /* of a file: its object; NULL: it is one */
+	struct list files;
+	struct list file_link; /* in its object's files */
+	char *name;            /* of a file that has one */
+	uint32_t maker;        /* NEW: the node that is about to name it */
+	struct list replaced_link; /* in home.replaced: it stays a little after its name has gone to another */
+	uint64_t replaced_ns;
 	enum object_state state;
 	struct object_attr attr; /* but for size and use, which are the segment's */
+	bool fresh;              /* a file that nobody has opened or resized */
 	bool revert;
 	bool used_once;
+	bool revoking;           /* in home_revoke() */
+	struct list revokers;    /* who waits until no node has anything of it and its files */
 	node_set users;   /* have it open, or keep it open */
 	node_set sharers; /* keep its attributes */
 	node_set writers; /* may change its times without asking; no other node keeps attributes then */
@@ -115,9 +125,11 @@ struct object {
 
 struct home {
 	struct bus *bus;
-	struct object *objects;
+	struct object *objects; /* and files */
+	unsigned files_count;   /* of them */
 	uint64_t next_object;
 	uint64_t next_cookie;      /* of changes of size */
+	struct list replaced;      /* files by replaced_ns */
 	struct list page_recalls;  /* transactions by since_ns */
 	struct list turn_recalls;  /* turns by since_ns */
 	struct list resize_recalls; /* resizes by since_ns */
@@ -134,17 +146,30 @@ static inline struct bus *bus_of(const struct segment *segment)
 	return segment->object->home->bus;
 }
 
+/* What owner, access list, revert and revoke belong to. */
+static inline struct object *whole_of(const struct object *object)
+{
+	return object->parent ? object->parent : (struct object *)object;
+}
+
 /* home.c */
 /* From now on no node keeps it open without a program. */
 void home_reap(const struct object *object);
-/* Ends it if nothing keeps it any more; it is no more then. */
+/* Ends the files that were replaced before `until_ns`; whether there were any. */
+bool home_end_replaced(struct home *home, uint64_t until_ns);
+/* Ends it, and what it is a part of, if nothing keeps that any more; it is no more then. */
 void home_settle(struct object *object);
-/* Its name goes too. `from` is answered when no node has anything of it any more; 0: nobody waits. */
+/* An object with its files. Its name goes too. `from` is answered when no node has anything of it any more; 0: nobody waits. */
 void home_revoke(struct object *object, uint32_t from, uint32_t req);
+/* No node has anything of this part any more. */
+void home_revoked(struct object *object);
 /* Carries out what was written to its control file, once no node keeps attributes that may change by it. */
 void home_control(struct object *object, uint32_t from, const struct msg *msg);
 /* Answers with the text of its status file, once its users have said whether programs have it open. */
 void home_status(const struct object *object, uint32_t from, uint32_t req);
+/* Nodes that have it, or one of its files, open; that keep the attributes of any of these. */
+node_set home_users(const struct object *object);
+node_set home_sharers(const struct object *object);
 void home_linked(struct object *object, const struct msg *msg);
 void home_opened(struct object *object, uint32_t from, const struct msg *msg);
 static inline bool object_dead(const struct object *object)
@@ -154,8 +179,10 @@ static inline bool object_dead(const struct object *object)
 
 /* attrs.c */
 void attrs_init(struct object *object);
-/* GETATTR, SETATTR, OPEN, OWN, DISOWN, LINK, CONTROL: has its turn when no other node keeps what it changes. */
+/* GETATTR, SETATTR, CLAIM, OPEN, OWN, DISOWN, LINK, CONTROL, STATUS: has its turn when no other node keeps what it changes. */
 void attrs_request(struct object *object, uint32_t from, const struct msg *msg);
+/* A directory's times follow what is done to the names in it. */
+void attrs_touch(struct object *object);
 void attrs_recalled(struct object *object, uint32_t from, const struct msg *msg);
 /* May end the object. */
 void attrs_forget_node(struct object *object, uint32_t number);
@@ -199,7 +226,7 @@ bool pages_consistent(struct segment *segment, uint64_t *store_pages, char *why,
 void sizes_set(struct segment *segment, uint32_t from, const struct msg *msg); /* a SETATTR with SETATTR_SIZE */
 void sizes_put(struct segment *segment, uint32_t from, const struct msg *msg); /* a PUT with PUT_GROWS, whose bytes are in */
 void sizes_early(struct segment *segment, uint64_t size_bytes); /* with BREAK_SIZE_EARLY only */
-void sizes_revoke(struct segment *segment, uint32_t from, uint32_t req);
+void sizes_revoke(struct segment *segment);
 void sizes_confirmed(struct segment *segment, uint32_t from, uint64_t cookie);
 void sizes_forget_node(struct segment *segment, uint32_t number);
 /* Whether a page may not be granted now because a change of size drops it. */

@@ -223,12 +223,14 @@ static void advance(struct segment *segment)
 	resize->dropping = low == NO_LOW ? 0 : nodes;
 	if (resize->dropping)
 		return;
-	answer_rest(segment); /* who revokes waits until nobody has anything of it any more */
+	answer_rest(segment);
 	sizes_free(segment);
 	if (low != NO_LOW)
 		pages_truncate(segment, low);
-	if (object_dead(segment->object))
-		pages_wake_all(segment);
+	if (!object_dead(segment->object))
+		return;
+	pages_wake_all(segment);
+	home_revoked(segment->object);
 }
 
 static struct resize *resize_make(struct segment *segment)
@@ -302,8 +304,8 @@ void sizes_set(struct segment *segment, uint32_t from, const struct msg *msg)
 {
 	uint64_t old = segment->size_bytes;
 
-	if (msg->size > OBJECT_BYTES_MAX || segment->object->owner) {
-		bus_answer(bus_of(segment), from, msg->req, segment->object->owner ? -EPERM : -EFBIG, NULL);
+	if (msg->size > OBJECT_BYTES_MAX || whole_of(segment->object)->owner) {
+		bus_answer(bus_of(segment), from, msg->req, whole_of(segment->object)->owner ? -EPERM : -EFBIG, NULL);
 		return;
 	}
 	if (!segment->resize && msg->size == old)
@@ -323,7 +325,7 @@ void sizes_put(struct segment *segment, uint32_t from, const struct msg *msg)
 	bool before = resize && resize->low != NO_LOW && resize->telling & one(segment->object, from);
 	struct changer *changer;
 
-	if (segment->object->owner && msg->size > old) {
+	if (whole_of(segment->object)->owner && msg->size > old) {
 		bus_answer(bus_of(segment), from, msg->req, -EPERM, NULL);
 		return;
 	}
@@ -345,9 +347,9 @@ void sizes_early(struct segment *segment, uint64_t size_bytes)
 		start(segment, size_bytes, NO_LOW, NULL);
 }
 
-void sizes_revoke(struct segment *segment, uint32_t from, uint32_t req)
+void sizes_revoke(struct segment *segment)
 {
-	start(segment, 0, 0, from ? changer_new(from, req, 0, false) : NULL);
+	start(segment, 0, 0, NULL);
 }
 
 void sizes_confirmed(struct segment *segment, uint32_t from, uint64_t cookie)
