@@ -266,7 +266,7 @@ static void operate_write(struct thread *thread, struct file *file)
 	result = kernel_write(inode, from, count * BLOCK_BYTES, thread);
 	sim_of(thread)->stats.writes++;
 	/* EIO is right where another node's truncate cuts into the first of several pages (write.c). */
-	if (result < 0 && !(result == -EIO && checker_was_cut(&access, from + count * BLOCK_BYTES - 1)))
+	if (result < 0 && !(result == -EIO && checker_was_cut(&access, (from + count * BLOCK_BYTES - 1) | (PAGE_BYTES - 1))))
 		judge_access(thread, &access, inode, from, result, "write(2)");
 }
 

@@ -97,7 +97,7 @@ void operate_grow(struct thread *thread, struct file *file)
 	checker_access_begin(&access, inode);
 	result = chance(thread, 400) ? kernel_append(inode, bytes, thread) : kernel_write(inode, from, bytes, thread);
 	/* EIO is right where another node's truncate cuts into the first of several pages (write.c). */
-	if (result == -EFBIG || (result == -EIO && checker_was_cut(&access, from + bytes - 1)))
+	if (result == -EFBIG || (result == -EIO && checker_was_cut(&access, (from + bytes - 1) | (PAGE_BYTES - 1))))
 		return;
 	operate_judge(thread, inode, result, "growing write(2)");
 	if (result > 0 && !thread->killed)
