@@ -327,12 +327,15 @@ static bool names_end(struct file_change *change, const struct msg *msg, int err
 static bool attributes_end(struct file_change *change, enum reg_end how, bool made)
 {
 	struct segment *memory = change->object->memory;
+	bool right;
 
 	if (change->mode < 0 && change->mtime < 0)
 		return true;
 	if (how != REG_PERHAPS)
 		how = made ? REG_DONE : REG_FAILED;
-	return reg_end(&memory->attrs.mode, change->mode, how) & reg_end(&memory->attrs.mtime, change->mtime, how);
+	right = reg_end(&memory->attrs.mode, change->mode, how);
+	right &= reg_end(&memory->attrs.mtime, change->mtime, how);
+	return right;
 }
 
 struct segment *checker_file_change_end(struct file_change *change, const struct msg *msg, int error, uint64_t obj)
