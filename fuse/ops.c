@@ -105,18 +105,6 @@ void ops_reply_open(struct request *request, unsigned flags)
 	request_free(request);
 }
 
-void ops_reply_create(struct request *request, const struct object_attr *attr)
-{
-	struct handle *handle = request->handle;
-	struct fuse_entry_param entry = { .ino = handle->ino };
-	struct fuse_file_info fi = { .fh = (uintptr_t)handle, .keep_cache = 1 };
-
-	inode_fill(handle->ino, attr, &entry.attr);
-	if (fuse_reply_create(request->fuse, &entry, &fi))
-		ops_close(request->daemon, NULL, handle);
-	request_free(request);
-}
-
 void ops_refuse_open(struct request *request, int error)
 {
 	ops_close(request->daemon, NULL, request->handle);
@@ -187,7 +175,6 @@ const struct fuse_lowlevel_ops ops_table = {
 	.mkdir = tree_mkdir,
 	.symlink = tree_symlink,
 	.link = tree_link,
-	.create = tree_create,
 	.unlink = tree_unlink,
 	.rmdir = tree_rmdir,
 	.rename = tree_rename,

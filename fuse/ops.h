@@ -56,8 +56,6 @@ int ops_answer_open(fuse_req_t req, struct handle *handle, unsigned flags);
 /* Answers with the handle, or closes it again if the program has gone. Frees the request. */
 void ops_reply_open(struct request *request, unsigned flags);
 
-/* The same for a file that was made, too, with what the core said when it was opened. */
-void ops_reply_create(struct request *request, const struct object_attr *attr);
 
 /* Answers with an error, and closes the handle. Frees the request. */
 void ops_refuse_open(struct request *request, int error);
@@ -77,7 +75,6 @@ void tree_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode
 void tree_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t device);
 void tree_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name);
 void tree_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name);
-void tree_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi);
 void tree_unlink(fuse_req_t req, fuse_ino_t parent, const char *name);
 void tree_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name);
 void tree_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t to_parent, const char *to_name,

@@ -199,89 +199,38 @@ static int check_new_file(fuse_ino_t parent, const char *name, mode_t mode, uint
 	return is_fixed(*dir, name) ? EEXIST : 0;
 }
 
-static void send_create(struct request *request, const char *name, mode_t mode)
+/*
+ * Somebody else may have created the file since the lookup. ESTALE makes the kernel start again with that: it finds the file
+ * then, and knows whether that is an error, or the file to be opened.
+ */
+static void create_done(struct request *request, const struct msg *reply)
 {
-	const struct fuse_ctx *ctx = fuse_req_ctx(request->fuse);
+	if (reply->error == -EEXIST)
+		request_answer(request, -ESTALE);
+	else
+		name_done(request, reply);
+}
+
+/* Also for open() with O_CREAT: an answer to FUSE_CREATE would set the size, whatever the kernel was shown since. */
+void tree_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t device)
+{
+	const struct fuse_ctx *ctx = fuse_req_ctx(req);
 	struct msg msg = {
 		.type = REQ_CREATE,
-		.dir = request->dir,
 		.attr = { .mode = mode & 07777, .uid = ctx->uid, .gid = ctx->gid },
 		.payload = name_payload(name),
 	};
-
-	request_send(request, &msg);
-}
-
-void tree_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t device)
-{
 	struct request *request;
-	uint64_t dir;
-	int error = check_new_file(parent, name, mode, &dir);
+	int error = check_new_file(parent, name, mode, &msg.dir);
 
 	(void)device;
 	if (error) {
 		fuse_reply_err(req, error);
 		return;
 	}
-	request = name_request(req, dir, name, name_done);
+	request = name_request(req, msg.dir, name, create_done);
 	if (request)
-		send_create(request, name, mode);
-}
-
-static void create_opened(struct request *request, const struct msg *reply)
-{
-	int error = ops_opened(request, reply);
-
-	if (error)
-		ops_refuse_open(request, gone_is_enoent(error));
-	else
-		ops_reply_create(request, &reply->attr);
-}
-
-/*
- * Somebody else may have created the file since the lookup. Without O_EXCL the program is to open that one. ESTALE
- * makes the kernel start again with the lookup. It finds the file then, checks whether the program may open it, and
- * truncates it if it is to.
- */
-static void create_done(struct request *request, const struct msg *reply)
-{
-	struct handle *handle = request->handle;
-	int error = gone_is_enoent(reply->error);
-
-	if (error == -EEXIST && !(handle->flags & O_EXCL))
-		error = -ESTALE;
-	if (error) {
-		ops_refuse_open(request, error);
-		return;
-	}
-	handle->obj = reply->obj;
-	handle->ino = child_ino(request->dir, reply->obj);
-	request->done = create_opened;
-	ops_open_object(request);
-}
-
-void tree_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi)
-{
-	struct request *request;
-	uint64_t dir;
-	int error = check_new_file(parent, name, mode, &dir);
-
-	if (!error && fi->flags & O_DIRECT)
-		error = EINVAL;
-	if (error) {
-		fuse_reply_err(req, error);
-		return;
-	}
-	request = name_request(req, dir, name, create_done);
-	if (!request)
-		return;
-	request->handle = handle_new(request->daemon->opens, HANDLE_FILE, 0, request->pid);
-	if (!request->handle) {
-		request_answer(request, -ENOMEM);
-		return;
-	}
-	request->handle->flags = fi->flags;
-	send_create(request, name, mode);
+		request_send(request, &msg);
 }
 
 void tree_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)

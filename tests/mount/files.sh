@@ -541,6 +541,7 @@ test_files_many() {
 	count=1000
 	[ -z "$NETMEM_LONG" ] || count=6000
 	segments many 30
+	sleep 1 # what was replaced stays for a moment
 	before=$(kept)
 	segments many $count
 	kept_again "$before"
@@ -692,6 +693,7 @@ on_each_node() {
 	"$1" 1
 	"$1" 2
 	"$1" 3
+	sleep 1
 	before=$(kept)
 	"$1" 1
 	"$1" 2

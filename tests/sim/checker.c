@@ -73,6 +73,7 @@ struct segment *checker_segment(struct object *object, uint64_t id, struct sim *
 	segment->next = object->segments;
 	object->segments = segment;
 	checker_attrs_init(sim, segment);
+	segment->attrs.mode.loose = segment->attrs.mtime.loose = object->unknown_memory;
 	for (unsigned p = 0; p < OBJECT_PAGES; p++)
 		for (unsigned w = 0; w < PAGE_WORDS; w++)
 			segment->words[p][w].value_count = 1; /* zero */

@@ -103,6 +103,7 @@ struct object {
 	unsigned removals;        /* of the object: under way, or without an answer */
 	uint32_t removals_begun;
 	bool removed;             /* surely */
+	bool unknown_memory;      /* may have been made once more before `memory` was known */
 	unsigned creates;         /* of its files, under way */
 	bool half_made;           /* a file of it: its name may go by itself, when its home does not know it */
 	struct name_lock locks[SIM_NODES_MAX]; /* of the directory, in each node's kernel */

@@ -208,6 +208,13 @@ static void names_begin(struct file_change *change, const struct msg *msg)
 		object->name_changes[change->to]++;
 }
 
+/* It may be the one that mkdir made, which is made once more. */
+static void attributes_loosen(struct segment *segment)
+{
+	segment->attrs.mode.loose = true;
+	segment->attrs.mtime.loose = true;
+}
+
 void checker_file_change_begin(struct file_change *change, struct node *node, struct object *object,
                                const struct msg *msg, unsigned from, unsigned to)
 {
@@ -222,6 +229,9 @@ void checker_file_change_begin(struct file_change *change, struct node *node, st
 	if (msg->type != REQ_CREATE || to)
 		return;
 	change->used = memory && memory->used;
+	for (struct segment *segment = object->segments; segment && !memory; segment = segment->next)
+		attributes_loosen(segment);
+	object->unknown_memory |= !memory;
 	if (!memory)
 		return;
 	change->mode = reg_begin(&memory->attrs.mode, node, REG_SET, msg->attr.mode);
@@ -298,7 +308,7 @@ static struct segment *created(struct file_change *change, const struct msg *msg
 	if (!known)
 		reg_init(&segment->attrs.mode, &sim->sched, msg->attr.mode);
 	else if (!change->to && !change->object->memory)
-		segment->attrs.mode.loose = segment->attrs.mtime.loose = true;
+		attributes_loosen(segment);
 	return segment;
 }
 

@@ -147,8 +147,6 @@ int kernel_setattr_object(struct node *node, struct object *object, uint32_t fla
 int kernel_truncate(struct inode *inode, uint64_t size_bytes, struct thread *thread);
 
 int kernel_open(struct inode *inode, bool writable, struct thread *thread, struct file *file);
-/* The open that is a part of a create; `attr` is what it was answered. */
-int kernel_open_created(struct inode *inode, struct thread *thread, struct file *file, struct object_attr *attr);
 void kernel_close(struct file *file);
 int kernel_load(struct inode *inode, unsigned page, unsigned word, struct thread *thread, uint64_t *value);
 int kernel_store(struct inode *inode, unsigned page, unsigned word, uint64_t value, struct thread *thread);

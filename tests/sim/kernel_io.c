@@ -139,8 +139,7 @@ int kernel_add(struct inode *inode, unsigned page, unsigned word, struct thread 
 
 /* --- open and close -------------------------------------------------------------------------------------------------- */
 
-static int open_inode(struct inode *inode, bool writable, struct thread *thread, struct file *file,
-                      struct object_attr *attr)
+int kernel_open(struct inode *inode, bool writable, struct thread *thread, struct file *file)
 {
 	struct request *request = kernel_inode_request(inode, REQ_OPEN);
 	int error;
@@ -153,8 +152,6 @@ static int open_inode(struct inode *inode, bool writable, struct thread *thread,
 		checker_open_end(inode, writable);
 		return error;
 	}
-	if (attr)
-		*attr = request->attr;
 	inode->segment->used = true;
 	*file = (struct file){.inode = inode, .writable = writable, .open = true};
 	if (writable)
@@ -163,16 +160,6 @@ static int open_inode(struct inode *inode, bool writable, struct thread *thread,
 		inode->readers++;
 	checker_inode(inode);
 	return 0;
-}
-
-int kernel_open(struct inode *inode, bool writable, struct thread *thread, struct file *file)
-{
-	return open_inode(inode, writable, thread, file, NULL);
-}
-
-int kernel_open_created(struct inode *inode, struct thread *thread, struct file *file, struct object_attr *attr)
-{
-	return open_inode(inode, true, thread, file, attr);
 }
 
 static bool dirt(const struct inode *inode)

@@ -101,14 +101,13 @@ int kernel_lookup(struct node *node, struct object *object, unsigned file, struc
 
 /* --- changes -------------------------------------------------------------------------------------------------------- */
 
-/* Under the lock: fuse_create_open(), with `handle`, or create_new_entry(). Both take attributes whatever the version. */
+/* Under the lock: create_new_entry(), which takes attributes whatever the version. */
 static int create(struct node *node, struct object *object, unsigned file, uint32_t mode, struct thread *thread,
-                  struct inode **inode, struct file *handle)
+                  struct inode **inode)
 {
 	struct request *request = name_request(node, REQ_CREATE, object->id, checker_file_name(file));
 	struct file_change change;
 	struct segment *segment;
-	struct object_attr attr;
 	int error;
 
 	request->msg.attr.mode = mode;
@@ -119,24 +118,19 @@ static int create(struct node *node, struct object *object, unsigned file, uint3
 		return error;
 	*inode = answered(node, object, request);
 	object->found[file] = segment;
-	attr = request->attr;
-	if (handle)
-		error = kernel_open_created(*inode, thread, handle, &attr);
-	if (!error)
-		kernel_attributes_created(*inode, &attr);
-	return error;
+	kernel_attributes_created(*inode, &request->attr);
+	return 0;
 }
 
 int kernel_create(struct node *node, struct object *object, unsigned file, uint32_t mode, struct thread *thread,
                   struct inode **inode, struct file *handle)
 {
-	bool mknod = node->sim->options->create_mknod;
 	int error;
 
 	kernel_lock_dir(node, object, true);
-	error = create(node, object, file, mode, thread, inode, mknod ? NULL : handle);
+	error = create(node, object, file, mode, thread, inode);
 	kernel_unlock_dir(node, object, true);
-	if (!error && mknod && handle)
+	if (!error && handle)
 		error = kernel_open(*inode, true, thread, handle);
 	return error;
 }

@@ -2,7 +2,7 @@
  * sim: runs seeds and says what failed.
  *
  *   sim [--seeds N] [--first S] [--nodes LOW-HIGH] [--jobs N] [--faults MASK] [--kernel old|new] [--barrier read|fallocate]
- *       [--create open|mknod] [--break HOW] [--storm] [--expect-failure] [--trace]
+ *       [--break HOW] [--storm] [--expect-failure] [--trace]
  *
  * HOW is one of the ways in which the core can be broken on purpose (core.h, BREAK_*), in words: early-grant, ...
  *
@@ -247,7 +247,7 @@ static void usage(void)
 {
 	fprintf(stderr,
 	        "usage: sim [--seeds N] [--first S] [--nodes LOW-HIGH] [--jobs N] [--faults MASK] [--kernel old|new]\n"
-	        "           [--barrier read|fallocate] [--create open|mknod] [--break HOW] [--storm]\n"
+	        "           [--barrier read|fallocate] [--break HOW] [--storm]\n"
 	        "           [--expect-failure] [--trace]\n");
 	exit(2);
 }
@@ -257,7 +257,7 @@ static void parse(struct arguments *arguments, int argc, char **argv)
 	static const struct option options[] = {{"seeds", 1, NULL, 's'},   {"first", 1, NULL, 'f'},
 	                                        {"nodes", 1, NULL, 'n'},   {"jobs", 1, NULL, 'j'},
 	                                        {"faults", 1, NULL, 'F'},  {"kernel", 1, NULL, 'k'},
-	                                        {"barrier", 1, NULL, 'B'}, {"create", 1, NULL, 'c'},
+	                                        {"barrier", 1, NULL, 'B'},
 	                                        {"break", 1, NULL, 'b'},
 	                                        {"storm", 0, NULL, 'S'},
 	                                        {"trace", 0, NULL, 't'},   {"expect-failure", 0, NULL, 'e'},
@@ -292,9 +292,6 @@ static void parse(struct arguments *arguments, int argc, char **argv)
 			break;
 		case 'B':
 			o->barrier_fallocate = !strcmp(optarg, "fallocate");
-			break;
-		case 'c':
-			o->create_mknod = !strcmp(optarg, "mknod");
 			break;
 		case 'b':
 			o->breakage |= breakage(optarg);

@@ -339,6 +339,7 @@ static int control(struct thread *thread, struct end *end, const char *text)
 	int error;
 
 	kernel_request_text(request, text, (uint32_t)strlen(text));
+	sim_trace(sim_of(thread), thread->node, "   control of o%u: %s", end->object->index, text);
 	error = kernel_call(request, thread);
 	/* A node whose session was lost has not got the object open at its home yet. */
 	if (error == -EPERM && (owning_of(end)->own_begun || sim_of(thread)->any_fault))
@@ -376,6 +377,7 @@ static void operate_access(struct thread *thread, struct end *end)
 	size_t used = strlen("access");
 	unsigned entries = 1 + (unsigned)below(thread, 4);
 	bool listed = chance(thread, 800), met;
+	uint32_t begun;
 	int error;
 
 	memset(list, -1, sizeof(list));
@@ -389,9 +391,11 @@ static void operate_access(struct thread *thread, struct end *end)
 		used += (size_t)snprintf(text + used, sizeof(text) - used, " %u=%o", number, (unsigned)mode);
 	}
 	listed = used > strlen("access");
-	met = sim->access_begun++ != sim->access_done;
+	met = sim->access_begun != sim->access_done;
+	begun = ++sim->access_begun;
 	error = control(thread, end, text);
-	met |= sim->access_begun != ++sim->access_done;
+	met |= sim->access_begun != begun;
+	sim->access_done++;
 	if (error == -EPERM)
 		return;
 	owning->access_unknown = met || error;

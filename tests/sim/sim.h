@@ -69,7 +69,6 @@ struct options {
 	int faults;     /* -1: as the seed says */
 	int old_kernel; /* -1: as the seed says */
 	bool barrier_fallocate; /* old kernels: the barrier is not a read, but fallocate, which deadlocks */
-	bool create_mknod;      /* open(O_CREAT) is a MKNOD, and then an OPEN without the directory's lock */
 	bool storm;   /* of changes of sizes, in each seed */
 	bool trace;
 };

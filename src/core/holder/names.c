@@ -183,6 +183,8 @@ static void found(struct holder *holder, struct op *op, uint64_t obj)
 	op->msg.cookie = 1; /* the name is known */
 	if (bus_reaches(holder->bus, object_home(obj)))
 		attrs_found(holder, op);
+	else if (op->msg.seg == SEG_MEMORY)
+		op_finish(holder, op, -EIO, NULL); /* the kernel would take the size from the answer */
 	else
 		op_finish(holder, op, 0, &fields); /* rmdir must still be able to find it */
 }

@@ -205,14 +205,17 @@ static void remove_unnamed(struct object *whole)
 			home_enter(file_at(link), OBJECT_REMOVED);
 }
 
-static bool ends(struct object *object)
+static void end_unused(struct object *object)
 {
+	struct object *parent = object->parent;
+
 	if (object->users || object->turns.busy || !list_empty(&object->files) || !list_empty(&object->replaced_link) ||
 	    (object->state != OBJECT_REMOVED && object->state != OBJECT_REVOKED))
-		return false;
+		return;
 	bus_act(object->home->bus, ACT_STORE_DROP)->msg.obj = object->obj;
 	object_free(object);
-	return true;
+	if (parent)
+		home_revoked(parent);
 }
 
 void home_settle(struct object *object)
@@ -224,11 +227,11 @@ void home_settle(struct object *object)
 		remove_unnamed(whole);
 	if (whole->state == OBJECT_REMOVED || whole->state == OBJECT_REVOKED) {
 		list_for_each_safe(link, after, &whole->files)
-			ends(file_at(link));
+			end_unused(file_at(link));
 	} else if (object->parent) {
-		ends(object);
+		end_unused(object);
 	}
-	ends(whole);
+	end_unused(whole);
 }
 
 static void set_name(struct object *object, const struct payload *payload)
