@@ -20,6 +20,9 @@
 
 #define NS_PER_SECOND UINT64_C(1000000000)
 
+/* The years 1684 to 2255. */
+#define TIME_SECONDS_MAX INT64_C(9000000000)
+
 static const char control_help[] =
 	"write one of: destroy, revoke, clear, revert on, revert off, access. See netmemfs(8).\n";
 
@@ -104,6 +107,10 @@ static uint64_t wanted_ns(struct timespec time, bool now)
 {
 	if (now)
 		clock_gettime(CLOCK_REALTIME, &time);
+	if (time.tv_sec > TIME_SECONDS_MAX)
+		time.tv_sec = TIME_SECONDS_MAX;
+	if (time.tv_sec < -TIME_SECONDS_MAX)
+		time.tv_sec = -TIME_SECONDS_MAX;
 	return (uint64_t)time.tv_sec * NS_PER_SECOND + (uint64_t)time.tv_nsec;
 }
 

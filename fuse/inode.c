@@ -5,7 +5,7 @@
 #include "base/check.h"
 
 #define STAT_BLOCK_BYTES 512
-#define NS_PER_SECOND UINT64_C(1000000000)
+#define NS_PER_SECOND INT64_C(1000000000)
 
 /*
  * What a text file says its size is, as in sysfs: it is made when it is opened. From Linux 6.5 on splice() and sendfile()
@@ -61,7 +61,14 @@ static void fill_text(struct stat *st, mode_t mode)
 
 static struct timespec time_of(uint64_t ns)
 {
-	return (struct timespec){ .tv_sec = (time_t)(ns / NS_PER_SECOND), .tv_nsec = (long)(ns % NS_PER_SECOND) };
+	int64_t seconds = (int64_t)ns / NS_PER_SECOND;
+	int64_t rest = (int64_t)ns % NS_PER_SECOND;
+
+	if (rest < 0) {
+		seconds--;
+		rest += NS_PER_SECOND;
+	}
+	return (struct timespec){ .tv_sec = seconds, .tv_nsec = rest };
 }
 
 /* Who may read the object, or write it, as execute bits. */

@@ -166,7 +166,7 @@ enum {
 #define OBJECT_FRESH (1u << 17)
 #define OBJECT_REMAINS (1u << 18)
 
-/* What all nodes agree on about an object. Times in ns since 1970. */
+/* What all nodes agree on about an object. Times in ns since 1970, before that negative. */
 struct object_attr {
 	uint32_t mode; /* permission bits as the node that asks is to see them, and OBJECT_* */
 	uint32_t uid;

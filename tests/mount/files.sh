@@ -504,12 +504,20 @@ test_files_attributes() {
 	same .123456789 "$(stat -c %x "$C/2/board/app.db" | sed 's/.*\(\.[0-9]*\) .*/\1/')" "the nanoseconds of atime"
 	quiet touch -m -d '1999-01-01 UTC' "$C/3/board/memory"
 	shows '%X %Y' '1677906367 1643861106' board/app.db "atime and mtime after touch of another file"
+	quiet touch -m -d '1969-12-31 23:59:58.5 UTC' "$C/2/board/memory"
+	shows '%Y' -2 board/memory "a time before 1970"
 	before=$(($(date +%s) - 1))
 	echo more >>"$C/1/board/app.db"
 	shows %X 1677906367 board/app.db "atime after a write"
 	for node in 1 2 3; do
 		[ "$(stat -c %Y "$C/$node/board/app.db")" -ge $before ] || fail "a write does not change mtime"
 	done
+
+	quiet chgrp 4567 "$C/1/board"
+	quiet chmod 2775 "$C/1/board"
+	echo text >"$C/3/board/grouped"
+	shows %g 4567 board/grouped "the group of a file in a setgid object"
+	quiet chgrp "$(id -g)" "$C/1/board"
 
 	quiet chown 1234:2345 "$C/2/board/app.db"
 	shows %u:%g 1234:2345 board/app.db "the owner after chown"

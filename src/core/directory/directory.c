@@ -309,9 +309,9 @@ static int plan(struct directory *directory, struct change *change)
 	}
 }
 
-static void unlink_name(struct directory *directory, struct name *name, unsigned how)
+static void unlink_name(struct directory *directory, struct name *name)
 {
-	tell_home(directory, name->obj, LINK_NONE | how, "");
+	tell_home(directory, name->obj, LINK_NONE, "");
 	name_remove(&directory->names, name);
 }
 
@@ -347,32 +347,38 @@ static void remove_files(struct directory *directory, struct dir *dir)
 	struct list *link, *after;
 
 	list_for_each_safe(link, after, &dir->order)
-		unlink_name(directory, list_entry(link, struct name, order), 0);
+		unlink_name(directory, list_entry(link, struct name, order));
 	dir_remove(&directory->names, dir);
+}
+
+static int rename_to(struct directory *directory, struct name *old, const struct name_key *key)
+{
+	struct name *replaced = name_find(&directory->names, key);
+	uint64_t obj = old->obj;
+
+	name_remove(&directory->names, old);
+	if (!replaced)
+		return link_name(directory, key, obj);
+	tell_home(directory, replaced->obj, LINK_NONE | LINK_REPLACED, "");
+	name_turn(&directory->names, replaced, obj);
+	tell_home(directory, obj, dir_link(key->dir), key->name);
+	return 0;
 }
 
 static int apply(struct directory *directory, const struct change *change)
 {
 	const struct msg *msg = &change->request->msg;
 	struct name *old = name_find(&directory->names, &change->keys[0]);
-	struct name *replaced;
 	struct dir *dir;
-	uint64_t obj;
 
 	if (msg->type == MSG_INSERT)
 		return insert(directory, msg, &change->keys[0]);
-	obj = old->obj;
-	if (msg->type == MSG_RENAME) {
-		replaced = name_find(&directory->names, &change->keys[1]);
-		if (replaced)
-			unlink_name(directory, replaced, LINK_REPLACED);
-		name_remove(&directory->names, old);
-		return link_name(directory, &change->keys[1], obj);
-	}
-	dir = dir_find(&directory->names, obj);
+	if (msg->type == MSG_RENAME)
+		return rename_to(directory, old, &change->keys[1]);
+	dir = dir_find(&directory->names, old->obj);
 	if (dir)
 		remove_files(directory, dir);
-	unlink_name(directory, old, 0);
+	unlink_name(directory, old);
 	return 0;
 }
 

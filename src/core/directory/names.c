@@ -103,6 +103,14 @@ void name_remove(struct names *names, struct name *name)
 	bus_give_books(names->bus, sizeof(*name));
 }
 
+void name_turn(struct names *names, struct name *name, uint64_t obj)
+{
+	HASH_DELETE(hh_obj, names->by_obj, name);
+	name->obj = obj;
+	name->sharers = 0;
+	HASH_ADD(hh_obj, names->by_obj, obj, sizeof(name->obj), name);
+}
+
 /* Names are in the order of their cookies, so a list that is continued misses none that stayed. */
 struct payload names_list(struct names *names, const struct dir *dir, uint64_t cookie)
 {

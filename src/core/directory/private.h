@@ -49,6 +49,8 @@ struct name *name_by_obj(struct names *names, uint64_t obj);
 /* NULL if there is no memory for it. Its directory exists. */
 struct name *name_add(struct names *names, const struct name_key *key, uint64_t obj);
 void name_remove(struct names *names, struct name *name);
+/* The name stands for another object from now on, which has no name; its place in lists stays. */
+void name_turn(struct names *names, struct name *name, uint64_t obj);
 /* Records of dir after `cookie`, as many as fit a message. */
 struct payload names_list(struct names *names, const struct dir *dir, uint64_t cookie);
 

@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+#define MODE_SETGID 02000u /* of a directory: what is made in it has its group */
+
 static struct object *object_find(const struct home *home, uint64_t obj)
 {
 	struct object *object;
@@ -494,6 +496,8 @@ static int create_file(struct home *home, uint32_t from, const struct msg *msg, 
 	error = object_new(home, &msg->attr, whole, &file);
 	if (error)
 		return error;
+	if (whole->attr.mode & MODE_SETGID)
+		file->attr.gid = whole->attr.gid;
 	file->maker = from;
 	fields->obj = file->obj;
 	fields->dir = whole->obj;
