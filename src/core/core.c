@@ -234,7 +234,10 @@ void core_step(struct core *core, const struct event *event, struct actions *act
 
 static void node_joined(void *context, uint32_t number)
 {
-	holder_node_joined(((struct core *)context)->holder, number);
+	struct core *core = context;
+
+	holder_node_joined(core->holder, number);
+	home_node_joined(core->home, number);
 }
 
 static void node_fenced(void *context, uint32_t number)

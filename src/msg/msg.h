@@ -61,7 +61,8 @@ enum msg_type {
 	MSG_PUT,       /* obj, seg, page, offset, attr.mtime_ns, payload: bytes of one page that the node holds exclusive.
 	                  PUT_GROWS: req, size: the segment is at least that long from now on -> as a change of size */
 	MSG_LINK,      /* directory to home: obj, flags LINK_*: how it is named; of a file payload NAME */
-	MSG_GONE,      /* home to directory: obj is no more, forget its name */
+	MSG_GONE,      /* home to directory: obj is no more, forget its name; with flags REQUEST_KEEP: it is, say by LINK how it is
+	                  named */
 
 	/* Pages, in runs of count. */
 	MSG_GET,      /* node to home: req, obj, seg, page, count, mode, flags GET_PAST_END */

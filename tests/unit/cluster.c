@@ -708,6 +708,11 @@ void cluster_lose(struct cluster *cluster, unsigned node, enum msg_type type)
 	cluster->nodes[node].lost[type] = true;
 }
 
+void cluster_lose_no_more(struct cluster *cluster, unsigned node, enum msg_type type)
+{
+	cluster->nodes[node].lost[type] = false;
+}
+
 unsigned cluster_count(struct cluster *cluster, unsigned node, enum msg_type type)
 {
 	return cluster->nodes[node].counts[type];

@@ -82,6 +82,7 @@ void cluster_freeze(struct cluster *cluster, unsigned node);
 void cluster_raw(struct cluster *cluster, unsigned from, unsigned to, const struct msg *msg); /* as if `from` sent it */
 /* What the node says of this type from now on is lost. */
 void cluster_lose(struct cluster *cluster, unsigned node, enum msg_type type);
+void cluster_lose_no_more(struct cluster *cluster, unsigned node, enum msg_type type);
 /* How many messages of a type have been delivered to a node; and all that were delivered to any, but PINGs. */
 unsigned cluster_count(struct cluster *cluster, unsigned node, enum msg_type type);
 unsigned cluster_messages(struct cluster *cluster);

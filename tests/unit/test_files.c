@@ -263,6 +263,29 @@ START_TEST(maker_dies)
 }
 END_TEST
 
+/* Goal: what the directory said of names while a home was out of touch is said again when that asks. */
+START_TEST(said_again)
+{
+	struct cluster *cluster = cluster_new(3, 1000);
+	uint64_t object = whole(make(cluster, 1, "a")), file = create(cluster, 2, object, "db");
+	struct msg ask_name = {.type = MSG_GONE, .obj = file, .flags = REQUEST_KEEP};
+
+	cluster_lose(cluster, 0, MSG_LINK);
+	ck_assert_int_eq(unlink_file(cluster, 2, object, "db"), 0);
+	ck_assert_int_eq(ask(cluster, 0, &(struct msg){.type = REQ_GETATTR, .obj = file})->error, 0);
+	cluster_lose_no_more(cluster, 0, MSG_LINK);
+	cluster_raw(cluster, 1, 0, &ask_name);
+	cluster_settle(cluster);
+	ck_assert_int_eq(ask(cluster, 0, &(struct msg){.type = REQ_GETATTR, .obj = file})->error, -ESTALE);
+	ask_name.obj = object;
+	cluster_raw(cluster, 1, 0, &ask_name);
+	cluster_settle(cluster);
+	ck_assert_int_eq(look_up(cluster, 2, "a", NULL), 0);
+	ck_assert_int_eq(remove_name(cluster, 2, "a"), 0);
+	expect_empty(cluster);
+}
+END_TEST
+
 /* Goal: the list of an object's files is kept, and follows each change; with the object it is forgotten. */
 START_TEST(listed)
 {
@@ -322,6 +345,7 @@ int main(void)
 	tcase_add_loop_test(test, with_its_object, 0, 2);
 	tcase_add_test(test, unnamed);
 	tcase_add_test(test, maker_dies);
+	tcase_add_test(test, said_again);
 	tcase_add_test(test, listed);
 	tcase_add_test(test, status);
 	suite_add_tcase(suite, test);

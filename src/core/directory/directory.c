@@ -604,6 +604,17 @@ static void recalled(struct directory *directory, uint32_t from, const struct ms
 	}
 }
 
+/* The home may have missed it, while it was out of touch. */
+static void say_again(struct directory *directory, uint64_t obj)
+{
+	const struct name *name = name_by_obj(&directory->names, obj);
+
+	if (name)
+		tell_home(directory, obj, dir_link(name->key.dir), name->key.name);
+	else
+		tell_home(directory, obj, LINK_NONE, "");
+}
+
 void directory_message(struct directory *directory, uint32_t from, const struct msg *msg)
 {
 	if (directory->bus->number != DIRECTORY_NUMBER) {
@@ -621,6 +632,12 @@ void directory_message(struct directory *directory, uint32_t from, const struct 
 	case MSG_NAME_RECALLED:
 		recalled(directory, from, msg);
 		break;
+	case MSG_GONE:
+		if (msg->flags & REQUEST_KEEP) {
+			say_again(directory, msg->obj);
+			break;
+		}
+		/* fall through */
 	default:
 		change_asked(directory, from, msg);
 		break;

@@ -28,6 +28,7 @@ static int object_new(struct home *home, const struct object_attr *attr, struct 
 	object->home = home;
 	object->obj = (uint64_t)home->bus->number << OBJECT_COUNT_BITS | home->next_object++;
 	object->parent = parent;
+	object->made_ns = home->bus->now_ns;
 	list_init(&object->files);
 	list_init(&object->file_link);
 	list_init(&object->revokers);
@@ -236,10 +237,16 @@ void home_settle(struct object *object)
 	end_unused(whole);
 }
 
-static void set_name(struct object *object, const struct payload *payload)
+/* Whether that is another one. */
+static bool set_name(struct object *object, const struct payload *payload)
 {
+	const char *text = payload->length_bytes ? payload->bytes : "";
+	char *name = *text ? strndup(text, payload->length_bytes) : NULL;
+	bool same = object->name && name ? !strcmp(object->name, name) : object->name == name;
+
 	free(object->name);
-	object->name = payload->length_bytes ? strndup(payload->bytes, payload->length_bytes) : NULL;
+	object->name = name;
+	return !same;
 }
 
 /* A program may have looked the name up just before, and be about to open what it has found. */
@@ -271,7 +278,8 @@ bool home_end_replaced(struct home *home, uint64_t until_ns)
 /* What the directory said before it heard of a revoke is too late. */
 void home_linked(struct object *object, const struct msg *msg)
 {
-	bool made = object->state == OBJECT_NEW;
+	enum object_state before = object->state;
+	bool made = before == OBJECT_NEW;
 	struct list *link, *after;
 
 	if (object_dead(object))
@@ -279,11 +287,11 @@ void home_linked(struct object *object, const struct msg *msg)
 	home_enter(object, msg->flags & LINK_NAMED     ? OBJECT_NAMED
 	                     : msg->flags & LINK_UNNAMED ? OBJECT_UNNAMED
 	                                                 : OBJECT_REMOVED);
+	if (!set_name(object, &msg->payload) && object->state == before)
+		return; /* it was said before */
 	attrs_changed(object);
-	if (object->parent) {
-		set_name(object, &msg->payload);
+	if (object->parent)
 		attrs_touch(object->parent);
-	}
 	if (object->parent && msg->flags & LINK_REPLACED)
 		linger(object);
 	list_for_each_safe(link, after, &object->files)
@@ -678,6 +686,41 @@ static void forget_user(struct home *home, uint32_t number)
 	}
 }
 
+static void ask_name(const struct object *object)
+{
+	struct msg msg = {.type = MSG_GONE, .obj = object->obj, .flags = REQUEST_KEEP};
+
+	bus_send(object->home->bus, DIRECTORY_NUMBER, &msg);
+}
+
+/*
+ * What the directory has said of names meanwhile is lost. What has none yet may be about to get one: it is asked for when whoever
+ * makes it has been answered, or has given up.
+ */
+void home_node_joined(struct home *home, uint32_t number)
+{
+	struct object *object, *after;
+
+	if (number != DIRECTORY_NUMBER)
+		return;
+	home->back_ns = home->bus->now_ns;
+	HASH_ITER(hh, home->objects, object, after)
+	if (object->state == OBJECT_NAMED || object->state == OBJECT_UNNAMED)
+		ask_name(object);
+}
+
+static void look_after_new(struct home *home)
+{
+	struct object *object, *after;
+
+	if (!home->back_ns || home->bus->now_ns - home->back_ns < OP_TIMEOUTS * home->bus->timeout_ns)
+		return;
+	HASH_ITER(hh, home->objects, object, after)
+	if (object->state == OBJECT_NEW && object->made_ns <= home->back_ns)
+		ask_name(object);
+	home->back_ns = 0;
+}
+
 void home_node_lost(struct home *home, uint32_t number)
 {
 	forget_user(home, number);
@@ -735,6 +778,7 @@ void home_tick(struct home *home)
 {
 	if (home->bus->now_ns >= REPLACED_NS)
 		home_end_replaced(home, home->bus->now_ns - REPLACED_NS);
+	look_after_new(home);
 	pages_tick(home);
 	attrs_tick(home);
 	sizes_tick(home);

@@ -15,6 +15,8 @@ void home_free(struct home *home);
 
 /* All that msg.h says goes to an object's home; a GONE is the directory's. */
 void home_message(struct home *home, uint32_t from, const struct msg *msg);
+/* The node is back, or new. */
+void home_node_joined(struct home *home, uint32_t number);
 /* The node has nothing of this home's objects any more; what it held exclusive is lost. */
 void home_node_lost(struct home *home, uint32_t number);
 

@@ -99,8 +99,9 @@ struct object {
 	struct object *parent; /* of a file: its object; NULL: it is one */
 	struct list files;
 	struct list file_link; /* in its object's files */
-	char *name;            /* of a file that has one */
+	char *name;            /* if it has one */
 	uint32_t maker;        /* NEW: the node that is about to name it */
+	uint64_t made_ns;
 	struct list replaced_link; /* in home.replaced: it stays a little after its name has gone to another */
 	uint64_t replaced_ns;
 	enum object_state state;
@@ -127,6 +128,7 @@ struct home {
 	struct bus *bus;
 	struct object *objects; /* and files */
 	unsigned files_count;   /* of them */
+	uint64_t back_ns;       /* when the directory was back, and what was NEW then is to be looked after; 0: nothing is */
 	uint64_t next_object;
 	uint64_t next_cookie;      /* of changes of size */
 	struct list replaced;      /* files by replaced_ns */
