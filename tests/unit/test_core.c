@@ -565,6 +565,34 @@ START_TEST(late_setattr)
 }
 END_TEST
 
+/* Goal: nothing brings a SETATTR's ctime to the kernel before its answer does: by that the answer is known to have come. */
+START_TEST(setattr_goes_first)
+{
+	struct cluster *cluster = cluster_new(3, 1000);
+	uint64_t obj = make(cluster, 0, "a"), looking, changing;
+	struct msg growing = {.type = REQ_SETATTR, .obj = obj, .flags = SETATTR_SIZE, .size = 100};
+	struct msg getattr = {.type = REQ_GETATTR, .obj = obj};
+	struct msg setattr = {.type = REQ_SETATTR, .obj = obj, .flags = SETATTR_MODE, .attr.mode = 0600};
+
+	for (unsigned node = 1; node < 3; node++)
+		ck_assert_int_eq(simple(cluster, node, REQ_OPEN, obj, PAGE_EXCLUSIVE), 0);
+	cluster_hold_kernel(cluster, 1);
+	cluster_request(cluster, 2, &growing, NULL, 0);
+	cluster_settle(cluster);
+	looking = cluster_request(cluster, 1, &getattr, NULL, 0);
+	changing = cluster_request(cluster, 1, &setattr, NULL, 0);
+	cluster_settle(cluster);
+	cluster_hold_setattr(cluster, 1);
+	cluster_release_kernel(cluster, 1);
+	cluster_settle(cluster);
+	ck_assert(cluster_answer(cluster, changing)->done && !cluster_answer(cluster, looking)->done);
+	cluster_release_setattr(cluster, 1);
+	cluster_settle(cluster);
+	ck_assert(cluster_answer(cluster, looking)->done);
+	cluster_free(cluster);
+}
+END_TEST
+
 /* Goal: a write for which there is no memory leaves the size what it was, everywhere. */
 START_TEST(full_leaves_the_size)
 {
@@ -597,6 +625,7 @@ static TCase *size_tests(void)
 	tcase_add_test(test, growers);
 	tcase_add_test(test, shown_again);
 	tcase_add_test(test, late_setattr);
+	tcase_add_test(test, setattr_goes_first);
 	tcase_add_test(test, full_leaves_the_size);
 	return test;
 }

@@ -325,6 +325,30 @@ START_TEST(killed)
 }
 END_TEST
 
+/* Goal: a killed program's change of a size, and a close behind it, do not hold up for ever who looks at the file. */
+START_TEST(killed_and_closed)
+{
+	struct cluster *cluster = cluster_new(3, 1000);
+	uint64_t obj, changing, looking;
+	struct msg resizing = {.type = REQ_SETATTR, .flags = SETATTR_SIZE, .size = 5};
+	struct msg release = {.type = REQ_RELEASE, .mode = PAGE_EXCLUSIVE};
+	struct msg getattr = {.type = REQ_GETATTR};
+
+	/* Its home does not know yet that it has a name: it is closed at the last release. */
+	cluster_lose(cluster, 0, MSG_LINK);
+	obj = resizing.obj = release.obj = getattr.obj = make(cluster, 1, "a");
+	ck_assert_int_eq(simple(cluster, 2, REQ_OPEN, obj, PAGE_EXCLUSIVE), 0);
+	changing = cluster_request(cluster, 2, &resizing, NULL, 0);
+	cluster_interrupt(cluster, 2, changing);
+	cluster_request(cluster, 2, &release, NULL, 0);
+	looking = cluster_request(cluster, 2, &getattr, NULL, 0);
+	cluster_settle(cluster);
+	ck_assert(cluster_answer(cluster, looking)->done);
+	ck_assert_uint_eq(cluster_answer(cluster, looking)->attr.size_bytes, 5);
+	cluster_free(cluster);
+}
+END_TEST
+
 /* --- who does not answer, and who says anything --------------------------------------------------------------------- */
 
 /* Goal: a node that does not confirm what it is told, though it lives, holds up the others for a time only. */
@@ -668,6 +692,7 @@ static TCase *kept_tests(void)
 	tcase_add_test(test, attributes_given_back);
 	tcase_add_test(test, reaped);
 	tcase_add_test(test, cut_off);
+	tcase_add_test(test, killed_and_closed);
 	tcase_add_loop_test(test, killed, 0, 28);
 	return test;
 }

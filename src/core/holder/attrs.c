@@ -130,6 +130,8 @@ void attrs_replied(struct holder *holder, struct op *op, const struct msg *reply
 		set_size_replied(object, op, reply);
 	else
 		answer(object, op, reply);
+	if (sizes)
+		size_settle(&object->memory); /* others wait for what it changed, also when it is closed by now */
 	object_settle(object);
 }
 

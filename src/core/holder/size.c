@@ -103,19 +103,31 @@ static bool changing(const struct segment *segment)
 	return segment->resizing || !list_empty(&segment->growing);
 }
 
+/* A SETATTR goes first: of what comes before it, something could bring the kernel its ctime already, see unsettled(). */
+static struct op *next_answer(const struct segment *segment)
+{
+	struct list *link, *after;
+
+	list_for_each_safe(link, after, &segment->shown.answers)
+	{
+		struct op *op = list_entry(link, struct op, link);
+
+		if (op->msg.type == REQ_SETATTR)
+			return op;
+	}
+	return list_entry(segment->shown.answers.next, struct op, link);
+}
+
 /*
  * What this node itself is changing others may have seen before it is answered: until then nobody here is told what was
  * before. Behind a SETATTR, which the kernel takes whenever it comes to it, the others wait until it has arrived.
  */
 static void answers_go(struct segment *segment)
 {
-	struct list *link, *after;
-
 	if (changing(segment))
 		return;
-	list_for_each_safe(link, after, &segment->shown.answers)
-	{
-		struct op *op = list_entry(link, struct op, link);
+	while (!list_empty(&segment->shown.answers)) {
+		struct op *op = next_answer(segment);
 		struct msg fields = answer_of(segment, op);
 		bool sets = op->msg.type == REQ_SETATTR && op->token;
 
