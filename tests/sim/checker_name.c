@@ -386,18 +386,18 @@ void checker_removal_begin(struct removal *removal, struct node *node, struct ob
 	object->name_changes[0]++;
 }
 
-/* It had no files but memory; or some. */
+/* It had no files but memory; or some. Names whose files have gone by themselves go when somebody looks them up. */
 static bool removal_fits(const struct removal *removal, int error)
 {
 	struct object *object = removal->object;
-	bool any = false, none = true;
+	bool any = false, none = true, gone = vanishes(removal->node->sim, object);
 
 	for (unsigned i = 1; i < SIM_FILES; i++) {
 		any |= reg_may_be_there(&object->names[i], removal->slots[i]);
 		if (!error)
 			none &= reg_saw(&object->names[i], removal->slots[i], 0, 0);
 	}
-	return error == -ENOTEMPTY ? any : none;
+	return error == -ENOTEMPTY ? any : none || gone;
 }
 
 void checker_removal_end(struct removal *removal, int error)
