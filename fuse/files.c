@@ -26,7 +26,7 @@
 static const char control_help[] =
 	"write one of: destroy, revoke, clear, revert on, revert off, access. See netmemfs(8).\n";
 
-static const unsigned char zeros[PAGE_BYTES];
+static unsigned char zeros[MSG_PAYLOAD_BYTES];
 
 /* --- attributes ----------------------------------------------------------------------------------------------------- */
 
@@ -336,7 +336,7 @@ static void read_done(struct request *request, const struct msg *reply)
 	} else {
 		struct iovec parts[2] = {
 			{ .iov_base = (void *)reply->payload.bytes, .iov_len = length },
-			{ .iov_base = (void *)zeros, .iov_len = request->size - length },
+			{ .iov_base = zeros, .iov_len = request->size - length },
 		};
 
 		fuse_reply_iov(request->fuse, parts, 2);
@@ -351,12 +351,11 @@ static void read_bytes(fuse_req_t req, const struct handle *handle, size_t size,
 		.obj = handle->obj,
 		.seg = SEG_MEMORY,
 		.page = (uint64_t)offset / PAGE_BYTES,
-		.count = 1,
+		.count = (uint32_t)((size + PAGE_BYTES - 1) / PAGE_BYTES),
 	};
 	struct request *request;
 
-	/* More than a page would be reading ahead: after an error the kernel asks for the one page that it needs (K5). */
-	if (flags & O_DIRECT || offset % PAGE_BYTES || size > PAGE_BYTES || !size) {
+	if (flags & O_DIRECT || offset % PAGE_BYTES || size > MSG_PAYLOAD_BYTES || !size) {
 		fuse_reply_err(req, EINVAL);
 		return;
 	}

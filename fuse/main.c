@@ -410,6 +410,7 @@ static int set_up_run(struct netmemfs *fs)
 		.cluster = random_cluster(),
 		.store_pages_max = options->size_bytes / PAGE_BYTES,
 		.timeout_ns = options->timeout_ms * UINT64_C(1000000),
+		.quiet_ns = QUIET_NS,
 		.wall_offset_ns = wall_offset_ns(),
 		.breakage = options->breakage,
 	};

@@ -240,13 +240,16 @@ static bool write_setting(const char *device, const char *name, const char *valu
 	return written;
 }
 
-bool mounts_lift_dirty_limit(const char *path)
+bool mounts_lift_limits(const char *path)
 {
 	char device[MOUNTS_DEVICE_BYTES];
+	char read_ahead_kib[16];
 	bool lifted;
 
 	if (!mounts_find(path, device))
 		return false;
+	snprintf(read_ahead_kib, sizeof(read_ahead_kib), "%u", MSG_PAYLOAD_BYTES >> 10);
+	(void)write_setting(device, "read_ahead_kb", read_ahead_kib);
 	lifted = write_setting(device, "strict_limit", "0"); /* not there before Linux 6.2 */
 	return write_setting(device, "max_ratio", "100") || lifted;
 }

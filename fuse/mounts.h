@@ -30,8 +30,8 @@ int mounts_prepare(char *path, char *why, size_t why_bytes);
 /* Whether the topmost mount at this absolute path is a netmemfs; `device` may be NULL. */
 bool mounts_find(const char *path, char device[MOUNTS_DEVICE_BYTES]);
 
-/* Lets programs have as much dirty memory on the mount as elsewhere (K11). False if the system does not allow it. */
-bool mounts_lift_dirty_limit(const char *path);
+/* Lets programs have as much dirty memory on the mount as elsewhere (K11), and the kernel read ahead; false if it does not. */
+bool mounts_lift_limits(const char *path);
 
 /*
  * Writes everything back, then unmounts. Whether the mount was busy: then it is out of the tree, and there until its

@@ -1,8 +1,10 @@
 /*
  * notify.c: a queue of jobs, threads that take them, and a queue back to the loop.
  *
- * An invalidation does two things to the kernel, in this order:
+ * An invalidation does this to the kernel:
  *
+ * 0. Of several pages: sync_file_range() through a handle of our own begins to write back what is dirty, in large requests; what
+ *    comes next would do it page by page.
  * 1. fuse_lowlevel_notify_inval_inode(): unmaps the pages, sends what is dirty as FUSE_WRITE and waits for the answer.
  * 2. The barrier (K4), before Linux 6.16: a write-back that began before the invalidation may still be on its way, from a
  *    copy of the page. Reading the page through a handle of our own waits for it, because the kernel never reads a page
@@ -15,6 +17,7 @@
 #include "fuse/notify.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -129,8 +132,21 @@ static void wait_for_write_backs(struct notify *notify, const struct job *job)
 		own_put(own);
 }
 
+static void begin_write_back(struct notify *notify, const struct job *job)
+{
+	struct own *own = owns_has(notify->daemon->owns, job->obj) ? own_get(notify->daemon->owns, job->obj) : NULL;
+
+	if (own && own_fd(own) >= 0)
+		(void)sync_file_range(own_fd(own), (off64_t)(job->page * PAGE_BYTES), (off64_t)(job->count * PAGE_BYTES),
+		                      SYNC_FILE_RANGE_WRITE);
+	if (own)
+		own_put(own);
+}
+
 static void invalidate(struct notify *notify, const struct job *job)
 {
+	if (job->count != 1)
+		begin_write_back(notify, job);
 	drop_range(notify, job);
 	if (notify->barrier)
 		wait_for_write_backs(notify, job);
@@ -381,7 +397,7 @@ int notify_start(struct notify *notify, struct fuse_session *session, const char
 {
 	int error;
 
-	owns_start(notify->daemon->owns, session, path, barrier);
+	owns_start(notify->daemon->owns, session, path);
 	notify->barrier = barrier;
 	pthread_mutex_lock(&notify->lock);
 	error = thread_start(notify);

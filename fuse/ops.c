@@ -154,16 +154,15 @@ static void init(void *userdata, struct fuse_conn_info *conn)
 {
 	(void)userdata;
 	conn->max_write = MSG_PAYLOAD_BYTES;
-	/* Each FUSE_READ is for one page: its lock is never held while another one waits. */
-	conn->max_readahead = 0;
+	conn->max_readahead = MSG_PAYLOAD_BYTES;
 	/* Write-backs and releases travel in the background; one must not wait for others that wait for a grant. */
 	conn->max_background = UINT16_MAX;
 	conn->congestion_threshold = UINT16_MAX;
-	conn->want &= ~(unsigned)(FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_WRITEBACK_CACHE | FUSE_CAP_ASYNC_READ |
+	conn->want &= ~(unsigned)(FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_WRITEBACK_CACHE |
 	                          FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE |
 	                          FUSE_CAP_SPLICE_MOVE | FUSE_CAP_READDIRPLUS);
 	/* A size that changes drops what lies past it, and no more. */
-	conn->want |= conn->capable & FUSE_CAP_EXPLICIT_INVAL_DATA;
+	conn->want |= conn->capable & (FUSE_CAP_EXPLICIT_INVAL_DATA | FUSE_CAP_ASYNC_READ);
 }
 
 const struct fuse_lowlevel_ops ops_table = {

@@ -52,7 +52,6 @@ struct thread {
 struct owns {
 	struct fuse_session *session;
 	char path[PATH_MAX];
-	bool reads;
 	void *hole; /* a page that cannot be read */
 
 	pthread_mutex_t lock;
@@ -104,11 +103,10 @@ void owns_free(struct owns *owns)
 	free(owns);
 }
 
-void owns_start(struct owns *owns, struct fuse_session *session, const char *path, bool reads)
+void owns_start(struct owns *owns, struct fuse_session *session, const char *path)
 {
 	CHECK(strlen(path) < sizeof(owns->path));
 	strcpy(owns->path, path);
-	owns->reads = reads;
 	owns->session = session;
 }
 
@@ -131,9 +129,9 @@ static void open_file(struct own *own)
 	int flags = O_CLOEXEC | O_NOFOLLOW;
 
 	snprintf(path, sizeof(path), "%s/.netmem/.self/%" PRIu64, owns->path, own->obj);
-	own->reads = owns->reads;
-	own->fd = open(path, flags | (own->reads ? O_RDONLY : O_PATH));
-	if (own->fd < 0 && own->reads && errno == EACCES) {
+	own->reads = true;
+	own->fd = open(path, flags | O_RDONLY);
+	if (own->fd < 0 && errno == EACCES) {
 		own->reads = false;
 		own->fd = open(path, flags | O_PATH);
 	}

@@ -28,8 +28,8 @@ int owns_new(struct owns **owns);
 /* Closes what is open. No thread uses it any more. */
 void owns_free(struct owns *owns);
 
-/* The mount is there, at this absolute path. With `reads`, handles can be read, where the kernel allows it. */
-void owns_start(struct owns *owns, struct fuse_session *session, const char *path, bool reads);
+/* The mount is there, at this absolute path. Handles can be read where the kernel allows it. */
+void owns_start(struct owns *owns, struct fuse_session *session, const char *path);
 
 /* --- in any thread; none of these blocks */
 

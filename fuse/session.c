@@ -112,8 +112,8 @@ static void tune(struct session *session)
 	if (error)
 		log_write(LOG_LEVEL_WARNING,
 		          "no real-time priority (%s): programs that spin will slow this node down", strerror(-error));
-	if (!mounts_lift_dirty_limit(session->daemon->options.mountpoint))
-		log_write(LOG_LEVEL_INFO, "the limit of dirty memory on the mount stays: writers may have to wait");
+	if (!mounts_lift_limits(session->daemon->options.mountpoint))
+		log_write(LOG_LEVEL_INFO, "the limits of dirty memory and of reading ahead on the mount stay: writers may have to wait");
 	if (session->barrier)
 		log_write(LOG_LEVEL_INFO, "this kernel's write-backs are waited for after each invalidation");
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/runs.h"
 #include "core/session/session.h"
 
 struct scratch {
@@ -15,6 +16,7 @@ void bus_init(struct bus *bus, const struct core_config *config)
 {
 	bus->pages_max = config->store_pages_max;
 	bus->timeout_ns = config->timeout_ns;
+	bus->quiet_ns = config->quiet_ns;
 	bus->wall_offset_ns = config->wall_offset_ns;
 	bus->breakage = config->breakage;
 	list_init(&bus->scratch);
@@ -42,10 +44,17 @@ void bus_step(struct bus *bus, uint64_t now_ns)
 {
 	scratch_free_all(bus);
 	bus->actions.count = 0;
+	bus->steps++;
+	bus->stored = 0;
 	bus->now_ns = now_ns;
 }
 
 /* --- messages ------------------------------------------------------------------------------------------------- */
+
+static bool inbox_add(struct bus *bus, const struct msg *msg)
+{
+	return bus->inbox_count && run_add(&bus->inbox[bus->inbox_first + bus->inbox_count - 1], msg);
+}
 
 static void inbox_push(struct bus *bus, const struct msg *msg)
 {
@@ -70,10 +79,21 @@ bool bus_take(struct bus *bus, struct msg *msg)
 
 void bus_send(struct bus *bus, uint32_t number, const struct msg *msg)
 {
+	bool answered = msg->type == MSG_PUT && msg->flags & PUT_GROWS;
+
+	if (!answered && bus_send_more(bus, number, msg))
+		return;
 	if (number && number == bus->number)
 		inbox_push(bus, msg);
 	else
 		sessions_send(bus->sessions, number, msg);
+}
+
+bool bus_send_more(struct bus *bus, uint32_t number, const struct msg *msg)
+{
+	if (number && number == bus->number)
+		return inbox_add(bus, msg);
+	return sessions_send_more(bus->sessions, number, msg);
 }
 
 void bus_send_all(struct bus *bus, node_set set, const struct msg *msg)
@@ -123,7 +143,15 @@ struct action *bus_act(struct bus *bus, enum action_type type)
 	action = &bus->actions.items[bus->actions.count++];
 	memset(action, 0, sizeof(*action));
 	action->type = type;
+	if (type == ACT_STORE_WRITE || type == ACT_STORE_DROP)
+		bus->stored = bus->actions.count;
 	return action;
+}
+
+bool bus_add(struct bus *bus, size_t action, const struct msg *msg)
+{
+	return (msg->payload.kind != PAYLOAD_STORE || action >= bus->stored) &&
+	       run_add(&bus->actions.items[action].msg, msg);
 }
 
 void *bus_scratch(struct bus *bus, size_t bytes)

@@ -27,6 +27,7 @@
 struct bus {
 	uint64_t now_ns;
 	uint64_t timeout_ns;
+	uint64_t quiet_ns;
 	unsigned breakage;
 	uint32_t number; /* of this node; 0 before it is a member */
 	struct nodes nodes;
@@ -37,7 +38,9 @@ struct bus {
 	/* The rest is the bus's own. */
 	uint64_t wall_offset_ns;
 	uint64_t pages_max, store_pages, books_bytes;
+	uint64_t steps;
 	struct actions actions;
+	size_t stored; /* actions up to the last that changes the store */
 	size_t actions_room;
 	struct list scratch;
 	struct msg *inbox; /* to oneself; first .. first + count, in a growing array */
@@ -57,6 +60,8 @@ bool bus_take(struct bus *bus, struct msg *msg);
 
 /* Nothing happens if the node cannot be reached: its loss is told to every machine. Payloads are borrowed for the step. */
 void bus_send(struct bus *bus, uint32_t number, const struct msg *msg);
+/* Only as part of a run that is being sent, see runs.h; whether that was possible. */
+bool bus_send_more(struct bus *bus, uint32_t number, const struct msg *msg);
 void bus_send_all(struct bus *bus, node_set set, const struct msg *msg);
 void bus_answer(struct bus *bus, uint32_t number, uint32_t req, int error, const struct msg *fields);
 bool bus_reaches(const struct bus *bus, uint32_t number);
@@ -68,6 +73,8 @@ void bus_hang_up(struct bus *bus, uint32_t number, const char *why);
 /* --- actions --- */
 
 struct action *bus_act(struct bus *bus, enum action_type type);
+/* Whether the message could be added to the one that this action sends; not where the store changes in between. */
+bool bus_add(struct bus *bus, size_t action, const struct msg *msg);
 void bus_log(struct bus *bus, enum log_level level, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void *bus_scratch(struct bus *bus, size_t bytes); /* zeroed, until the next step */
 /* Takes memory from malloc(), to be freed when the step's actions are done. */

@@ -106,7 +106,8 @@ enum {
 	BREAK_NAME_KEPT = 1 << 10,     /* do not recall names that nodes keep */
 	BREAK_SHOW_KEPT = 1 << 11,     /* do not take a show back when something else changes the size */
 	BREAK_PARTS_WAIT = 1 << 12,    /* a write of several pages waits though the pages that it keeps locked are to go */
-	BREAK_REREAD_KEPT = 1 << 13    /* put a write although its kernel may have read the page again since it copied it there */
+	BREAK_REREAD_KEPT = 1 << 13,   /* put a write although its kernel may have read the page again since it copied it there */
+	BREAK_RUNS_WHOLE = 1 << 14     /* do not split an invalidation around pages that a request has locked */
 };
 
 struct core_config {
@@ -116,6 +117,7 @@ struct core_config {
 	uint64_t cluster;         /* random, not 0: the id of the cluster to found */
 	uint64_t store_pages_max; /* memory that this node gives */
 	uint64_t timeout_ns;      /* silence after which a peer is dead */
+	uint64_t quiet_ns;        /* QUIET_NS; other times are for the simulator */
 	uint64_t wall_offset_ns;  /* add to now_ns for the time of day */
 	unsigned breakage;        /* BREAK_* */
 };

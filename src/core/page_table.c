@@ -95,26 +95,29 @@ void *page_table_make(struct page_table *table, uint64_t page)
 	return chunk->entries + page % CHUNK_PAGES * table->entry_bytes;
 }
 
+static void visit_chunk(const struct page_table *table, struct page_chunk *chunk, uint64_t first, uint64_t last,
+                        void (*visit)(void *context, uint64_t page, void *entry), void *context)
+{
+	uint64_t base = chunk->number * CHUNK_PAGES;
+
+	for (unsigned i = 0; i < CHUNK_PAGES; i++)
+		if (base + i >= first && base + i <= last)
+			visit(context, base + i, chunk->entries + i * table->entry_bytes);
+}
+
 void page_table_each(struct page_table *table, uint64_t first, uint64_t last,
                      void (*visit)(void *context, uint64_t page, void *entry), void *context)
 {
 	struct page_chunk *chunk, *after;
 
-	if (first == last) {
-		void *entry = page_table_find(table, first);
-
-		if (entry)
-			visit(context, first, entry);
+	if (last / CHUNK_PAGES - first / CHUNK_PAGES > HASH_COUNT(table->chunks)) {
+		HASH_ITER(hh, table->chunks, chunk, after)
+		visit_chunk(table, chunk, first, last, visit, context);
 		return;
 	}
-	HASH_ITER(hh, table->chunks, chunk, after)
-	{
-		uint64_t base = chunk->number * CHUNK_PAGES;
-
-		if (base > last || base + CHUNK_PAGES - 1 < first)
-			continue;
-		for (unsigned i = 0; i < CHUNK_PAGES; i++)
-			if (base + i >= first && base + i <= last)
-				visit(context, base + i, chunk->entries + i * table->entry_bytes);
+	for (uint64_t number = first / CHUNK_PAGES; number <= last / CHUNK_PAGES; number++) {
+		chunk = chunk_find(table, number);
+		if (chunk)
+			visit_chunk(table, chunk, first, last, visit, context);
 	}
 }

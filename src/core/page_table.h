@@ -27,7 +27,10 @@ void *page_table_find(struct page_table *table, uint64_t page);
 /* NULL if there is no memory for it. */
 void *page_table_make(struct page_table *table, uint64_t page);
 
-/* Calls visit() for each entry made with first <= page <= last, in no order. visit() may not make entries. */
+/*
+ * Calls visit() for each entry made with first <= page <= last; upwards where these are not many more than there are entries,
+ * else in no order. visit() may not make entries.
+ */
 void page_table_each(struct page_table *table, uint64_t first, uint64_t last,
                      void (*visit)(void *context, uint64_t page, void *entry), void *context);
 

@@ -30,11 +30,14 @@
 /* "HOST:PORT" or "unix:PATH", with the NUL. */
 #define ADDRESS_BYTES 128
 
-/* Pages in one message; a longer range is granted in parts. */
-#define MSG_PAGES_MAX 32
+/* Pages in one message, and in one request of a kernel. */
+#define MSG_PAGES_MAX 256
 
 /* The largest payload of a message. A frame that announces more ends the session. */
 #define MSG_PAYLOAD_BYTES (MSG_PAGES_MAX * PAGE_BYTES)
+
+/* Names of a list, or the text of a status, in one message. */
+#define LIST_BYTES (128u << 10)
 
 /* An object's size; more is EFBIG. Page numbers fit in 50 bits. */
 #define OBJECT_BYTES_MAX (UINT64_C(1) << 62)
@@ -49,6 +52,14 @@
 #define REQUESTS_MAX 65536u
 #define OPS_MAX 262144u
 
+/*
+ * A page that is wanted so soon after another node got it goes to and fro. For so long, longer each time, who reads ahead takes
+ * nothing away from other nodes then: the one page that is needed is fetched alone.
+ */
+#define QUIET_NS UINT64_C(10000000)
+#define CONTENDED_LEAST 2u /* times QUIET_NS */
+#define CONTENDED_MOST 200u
+
 /* A request that a living node does not answer for so many timeouts: the session with it ends, and the request with EIO. */
 #define OP_TIMEOUTS 4
 
@@ -59,7 +70,7 @@
 #define HOLDER_NAMES_MAX 262144u
 
 /* Page requests of one node waiting at one home; past it a request is answered EBUSY. */
-#define WAITERS_PER_NODE_MAX 16384u
+#define WAITERS_PER_NODE_MAX 131072u
 
 /* Bytes of an object that a node puts before a program's write() waits until its home has taken them. */
 #define PUT_WINDOW_BYTES (4u << 20)

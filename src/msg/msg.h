@@ -14,7 +14,7 @@
 
 #include "limits.h"
 
-#define PROTOCOL_VERSION 4
+#define PROTOCOL_VERSION 5
 
 /* A page's mode at a node, in growing order of what the node may do. */
 enum page_mode { PAGE_INVALID = 0, PAGE_SHARED = 1, PAGE_EXCLUSIVE = 2 };
@@ -58,15 +58,15 @@ enum msg_type {
 	MSG_CLOSE,     /* obj, flags REQUEST_KEEP: as in OPEN; the node has it open no more and holds none of its pages */
 	MSG_DISOWN,    /* obj, cookie: the end that was its owner is no more */
 	MSG_DOWNGRADE, /* obj, seg: all that the node holds exclusive it now holds shared */
-	MSG_PUT,       /* obj, seg, page, offset, attr.mtime_ns, payload: bytes of one page that the node holds exclusive.
+	MSG_PUT,       /* obj, seg, page, offset in it, attr.mtime_ns, payload: bytes of pages that the node holds exclusive.
 	                  PUT_GROWS: req, size: the segment is at least that long from now on -> as a change of size */
 	MSG_LINK,      /* directory to home: obj, flags LINK_*: how it is named; of a file payload NAME */
 	MSG_GONE,      /* home to directory: obj is no more, forget its name; with flags REQUEST_KEEP: it is, say by LINK how it is
 	                  named */
 
 	/* Pages, in runs of count. */
-	MSG_GET,      /* node to home: req, obj, seg, page, count, mode, flags GET_PAST_END */
-	MSG_GRANT,    /* home to node: req, error, obj, seg, page, count (at least 1), mode, payload unless GRANT_ZERO */
+	MSG_GET,      /* node to home: req of the first page, counting up, obj, seg, page, count, mode, flags GET_* */
+	MSG_GRANT,    /* home to node: req, as in GET, error, obj, seg, page, count, mode, payload unless GRANT_ZERO or GET_BLIND */
 	MSG_RECALL,   /* home to node: obj, seg, page, count, mode: hold them no higher than this */
 	MSG_RECALLED, /* node to home: obj, seg, page, count, mode: held no higher than this */
 
@@ -153,7 +153,9 @@ enum {
 	SETATTR_ATIME = 1 << 25,
 	REQUEST_ALL = 1 << 26,
 	LINK_REPLACED = 1 << 27, /* besides LINK_NONE: another file has taken its name */
-	MSG_FLAGS = (1 << 28) - 1
+	GET_AHEAD = 1 << 28,     /* not all are needed: -EAGAIN for all where another node uses one of them */
+	GET_BLIND = 1 << 29,     /* all of it is about to be overwritten: bytes are not needed, and do not come */
+	MSG_FLAGS = (1 << 30) - 1
 };
 
 /* What an error in a message may be: Linux has none beyond, and a kernel refuses to be told one. */

@@ -137,6 +137,8 @@ static const struct {
 	{ SETATTR_ATIME, "set-atime" },
 	{ REQUEST_ALL, "all" },
 	{ LINK_REPLACED, "replaced" },
+	{ GET_AHEAD, "ahead" },
+	{ GET_BLIND, "blind" },
 };
 
 struct line {

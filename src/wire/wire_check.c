@@ -152,9 +152,9 @@ static int check_payload_length(const struct msg *msg, const char **why)
 	case RULE_PUT:
 		if (length_bytes == 0)
 			return refuse(why, -EBADMSG, "no bytes to put");
-		return length_bytes <= PAGE_BYTES - msg->offset ? 0 : refuse(why, -EMSGSIZE, "put over the end of the page");
+		return length_bytes <= MSG_PAYLOAD_BYTES - msg->offset ? 0 : refuse(why, -EMSGSIZE, "put of too many pages");
 	case RULE_GRANT:
-		granted_bytes = msg->error != 0 || (msg->flags & GRANT_ZERO) ? 0 : msg->count * PAGE_BYTES;
+		granted_bytes = msg->error != 0 || (msg->flags & (GRANT_ZERO | GET_BLIND)) ? 0 : msg->count * PAGE_BYTES;
 		return length_bytes == granted_bytes ? 0 : refuse(why, -EBADMSG, "grant of another length than its pages");
 	case RULE_NAME:
 		return length_bytes <= OBJECT_NAME_BYTES ? 0 : refuse(why, -EMSGSIZE, "name too long");

@@ -265,7 +265,8 @@ test_shell_sparse() {
 	echo "$asked requests for truncating and removing 1 TiB"
 	[ $asked -le 10000 ] || fail "truncating and removing 1 TiB of 268435456 pages took $asked requests"
 	grown=$(($(node_field 1 VmRSS) + $(node_field 2 VmRSS) - before))
-	[ $grown -le 2048 ] || fail "the daemons grew by $grown KiB for 1 TiB of nothing"
+	# A few buffers of one message each are no more than that.
+	[ $grown -le 8192 ] || fail "the daemons grew by $grown KiB for 1 TiB of nothing"
 }
 
 test_shell_copy() {

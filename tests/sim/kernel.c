@@ -80,7 +80,7 @@ static void take_words(struct request *request, const struct payload *payload)
 {
 	const unsigned char *bytes = payload->bytes;
 
-	for (unsigned i = 0; i < PAGE_WORDS; i++)
+	for (unsigned i = 0; i < OBJECT_PAGES * PAGE_WORDS; i++)
 		if (bytes && (i + 1) * BLOCK_BYTES <= payload->length_bytes)
 			memcpy(&request->reply_words[i], bytes + i * BLOCK_BYTES, sizeof(request->reply_words[i]));
 }

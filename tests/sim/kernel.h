@@ -45,6 +45,7 @@ struct inode {
 	unsigned readers;         /* handles */
 	unsigned writers;
 	unsigned writebacks;      /* FUSE_WRITEs sent */
+	unsigned reads_ahead;     /* FUSE_READs of several pages */
 	struct request *queued;   /* write-backs held by FUSE_NOWRITE */
 	uint64_t activity;        /* counts loads and stores, so that the background rests when they do */
 	bool own_handle;          /* the daemon's, to show sizes with */
@@ -63,7 +64,7 @@ struct request {
 	uint64_t token;
 	struct node *node;
 	struct inode *inode;
-	unsigned page, pages;    /* of a write-back */
+	unsigned page, pages;    /* of a write-back, or read ahead */
 	struct request *next;    /* queued */
 	struct waitq wait;
 	uint64_t sent_ns;
@@ -85,7 +86,7 @@ struct request {
 	uint64_t obj, cookie, dir;
 	uint32_t reply_count, flags;
 	struct object_attr attr;
-	uint64_t reply_words[PAGE_WORDS];
+	uint64_t reply_words[OBJECT_PAGES * PAGE_WORDS];
 	char *reply_text;
 	uint32_t reply_bytes;
 };

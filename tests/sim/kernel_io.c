@@ -16,6 +16,65 @@ static bool past_end(const struct inode *inode, unsigned index)
 	return (uint64_t)index * PAGE_BYTES >= inode->size_bytes;
 }
 
+static void fill_page(struct inode *inode, unsigned index, const struct request *request, const uint64_t *words)
+{
+	struct page *page = &inode->pages[index];
+
+	memcpy(page->words, words, sizeof(page->words));
+	page->generation = request->generation;
+	page->uptodate = true;
+	sim_trace(inode_sim(inode), inode->node, "      page %u of f%u filled", index, inode->segment->index);
+	checker_page(inode, index);
+}
+
+/* fuse_readpages_end() */
+static void read_ahead_done(struct request *request)
+{
+	struct inode *inode = request->inode;
+
+	inode->reads_ahead--;
+	for (unsigned i = 0; i < request->pages; i++) {
+		struct page *page = &inode->pages[request->page + i];
+
+		if (request->error)
+			pagecache_drop(inode, page, "reading ahead failed");
+		else
+			fill_page(inode, request->page + i, request, request->reply_words + i * PAGE_WORDS);
+		pagecache_unlock(inode, page);
+	}
+}
+
+/*
+ * Pages around or behind the one that is needed, as far as none of them is there: one request, which nobody waits for by itself,
+ * and all of them locked until it is answered (K18). Where it fails, who needs a page asks for that one.
+ */
+static void read_ahead(struct inode *inode, unsigned index)
+{
+	unsigned first = index - random_below(inode_sched(inode), index + 1), end = first;
+	unsigned limit = first + 1 + random_below(inode_sched(inode), OBJECT_PAGES - first);
+	struct request *request;
+
+	for (; end < limit && !past_end(inode, end); end++) {
+		struct page *page = &inode->pages[end];
+
+		if (page->present || page_locked(page))
+			break;
+		pagecache_lock(inode, page, "a new page's lock");
+		page->present = true;
+	}
+	if (end == first)
+		return;
+	for (unsigned i = first; i < end; i++)
+		while (inode->pages[i].writebacks)
+			pagecache_wait(inode, "a write-back, to read ahead");
+	request = kernel_inode_request(inode, REQ_READ);
+	request->msg.page = request->page = first;
+	request->msg.count = request->pages = end - first;
+	request->on_reply = read_ahead_done;
+	inode->reads_ahead++;
+	node_submit(request);
+}
+
 /* Fills the locked page, which is not uptodate; unlocks it. */
 static int fill(struct inode *inode, unsigned index, struct thread *thread)
 {
@@ -34,11 +93,7 @@ static int fill(struct inode *inode, unsigned index, struct thread *thread)
 	if (error) {
 		pagecache_drop(inode, page, "FUSE_READ failed");
 	} else {
-		memcpy(page->words, request->reply_words, sizeof(page->words));
-		page->generation = request->generation;
-		page->uptodate = true;
-		sim_trace(inode_sim(inode), inode->node, "      page %u of f%u filled", index, inode->segment->index);
-		checker_page(inode, index);
+		fill_page(inode, index, request, request->reply_words);
 	}
 	pagecache_unlock(inode, page);
 	return error;
@@ -55,6 +110,8 @@ static int fault(struct inode *inode, unsigned index, bool mapped, struct thread
 			return -EFAULT;
 		if (page->present && page->uptodate && !(mapped && page->unmapped))
 			return 0;
+		if (!page->present && random_permille(inode_sched(inode), inode_sim(inode)->plan.read_ahead))
+			read_ahead(inode, index);
 		pagecache_lock(inode, page, "a page lock, at a fault");
 		if (past_end(inode, index) || (page->present && page->uptodate)) {
 			pagecache_unlock(inode, page);
@@ -176,6 +233,8 @@ void kernel_close(struct file *file)
 	struct inode *inode = file->inode;
 	struct request *request = kernel_inode_request(inode, REQ_RELEASE);
 
+	while (inode->reads_ahead) /* they have the handle */
+		pagecache_wait(inode, "what is read ahead, to release");
 	if (file->writable) {
 		pagecache_flush(inode, 0);
 		while (inode->writers == 1 && dirt(inode))

@@ -234,7 +234,8 @@ static unsigned breakage(const char *name)
 	static const char *const names[] = {"early-grant",  "no-open-flush",     "recall-waits",   "no-coherence",
 	                                    "open-unshown", "size-early",        "grower-untold",  "show-unchecked",
 	                                    "setattr-unsettled", "attr-kept",    "name-kept",
-	                                    "show-kept",         "parts-wait",   "reread-kept"};
+	                                    "show-kept",         "parts-wait",   "reread-kept",
+	                                    "runs-whole"};
 
 	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (!strcmp(names[i], name))

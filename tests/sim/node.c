@@ -419,6 +419,7 @@ struct node *node_start(struct sim *sim, const struct node *join)
 	                             .cluster = sim->seed + 1,
 	                             .store_pages_max = sim->plan.store_pages,
 	                             .timeout_ns = sim->plan.timeout_ns,
+	                             .quiet_ns = sim->plan.quiet_ns,
 	                             .wall_offset_ns = 0,
 	                             .breakage = sim->options->breakage};
 

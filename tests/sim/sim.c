@@ -116,6 +116,8 @@ static void plan_files(struct sim *sim)
 	sched->random = random ^ UINT64_C(0x2545f4914f6cdd1d);
 	plan->files = random_permille(sched, 400) ? 0 : (unsigned)pick(sim, 10, random_permille(sched, 700) ? 150 : 500);
 	plan->blind = random_permille(sched, 400);
+	plan->read_ahead = random_permille(sched, 300) ? 0 : (unsigned)pick(sim, 50, 1000);
+	plan->quiet_ns = random_permille(sched, 300) ? QUIET_NS : pick(sim, 0, 3) * 200 * US;
 	sched->random = random;
 }
 
@@ -162,13 +164,13 @@ static void plan_make(struct sim *sim)
 		plan_storm(sim);
 	sim_trace(sim, NULL, "plan: %u nodes, %u threads of %u operations, %u objects of %u pages, faults %x, "
 	          "net %llu us, timeout %llu ms, signals %u%s%s%s%s, store %llu pages, truncates %u, grows %u, attributes %u, "
-	          "names %u, files %u%s",
+	          "names %u, files %u%s, read ahead %u",
 	          plan->nodes, plan->threads, plan->operations, plan->objects, plan->pages, plan->faults,
 	          (unsigned long long)(plan->net_delay_ns / US), (unsigned long long)(plan->timeout_ns / MS),
 	          plan->signals, plan->owns ? ", owners" : "", plan->revokes ? ", revokes" : "",
 	          plan->reverts ? ", reverts" : "", plan->unnamed ? ", unnamed" : "",
 	          (unsigned long long)plan->store_pages, plan->truncates, plan->grows, plan->attributes,
-	          plan->names, plan->files, plan->blind ? ", blind" : "");
+	          plan->names, plan->files, plan->blind ? ", blind" : "", plan->read_ahead);
 }
 
 /* --- the course ------------------------------------------------------------------------------------------------------ */

@@ -92,6 +92,8 @@ struct plan {
 	unsigned unnamed;        /* permille of the names: in the directory for unnamed objects */
 	bool owns, revokes, reverts;
 	bool blind;              /* rmdir need not say what it takes the name for */
+	unsigned read_ahead;     /* permille of the faults */
+	uint64_t quiet_ns;
 	uint64_t store_pages;    /* of each node */
 	uint64_t net_delay_ns;   /* means */
 	uint64_t daemon_delay_ns;

@@ -384,6 +384,7 @@ unsigned cluster_join(struct cluster *cluster, const char *name)
 	                             .cluster = 99,
 	                             .store_pages_max = cluster->pages_max,
 	                             .timeout_ns = CLUSTER_TIMEOUT_NS,
+	                             .quiet_ns = QUIET_NS,
 	                             .breakage = breakage ? (unsigned)atoi(breakage) : 0};
 	struct event event = {.type = EV_START};
 

@@ -40,7 +40,8 @@ START_TEST(in_order)
 	writing = begin(cluster, obj, 0);
 	cluster_settle(cluster);
 	ck_assert(!cluster_answer(cluster, writing)->done);
-	ck_assert_uint_eq(cluster_count(cluster, 0, MSG_GET), PAGES);
+	ck_assert_uint_eq(cluster_count(cluster, 0, MSG_GET), 1);
+	ck_assert_uint_eq(cluster_last(cluster, 0, MSG_GET).count, PAGES);
 	ck_assert_uint_eq(cluster_count(cluster, 0, MSG_PUT), 1);
 	cluster_release_kernel(cluster, 0);
 	ck_assert_int_eq(cluster_answer(cluster, writing)->error, 0);
@@ -220,10 +221,136 @@ START_TEST(back_before)
 }
 END_TEST
 
+/* Goal: a write of several pages is one message of each kind, also when it makes the file longer. */
+START_TEST(in_one)
+{
+	uint64_t obj, writing;
+	struct cluster *cluster = open_on_both(1000, _i ? 100 : BYTES, &obj);
+
+	writing = begin(cluster, obj, 0);
+	cluster_settle(cluster);
+	ck_assert_int_eq(cluster_answer(cluster, writing)->error, 0);
+	ck_assert_uint_eq(cluster_count(cluster, 0, MSG_GET), 1);
+	ck_assert_uint_eq(cluster_count(cluster, 1, MSG_GRANT), 1);
+	ck_assert_uint_eq(cluster_last(cluster, 1, MSG_GRANT).payload.length_bytes, 0);
+	ck_assert_uint_eq(cluster_count(cluster, 0, MSG_PUT), 1);
+	ck_assert_uint_eq(open_size(cluster, 0, obj), BYTES);
+	for (uint64_t page = 0; page < PAGES; page++)
+		ck_assert_int_eq(read_page(cluster, 0, obj, page)->bytes[PAGE_BYTES - 1], 'n');
+	cluster_check(cluster);
+	cluster_free(cluster);
+}
+END_TEST
+
+/* --- reads of several pages --------------------------------------------------------------------------------------- */
+
+static struct cluster *written_on_home(uint64_t *obj)
+{
+	struct cluster *cluster = open_on_both(1000, BYTES, obj);
+
+	for (uint64_t page = 0; page < PAGES; page++)
+		ck_assert_int_eq(write_byte(cluster, 0, *obj, page, 0, (char)('a' + page)), 0);
+	return cluster;
+}
+
+static uint64_t read_ahead(struct cluster *cluster, uint64_t obj)
+{
+	struct msg read = {.type = REQ_READ, .obj = obj, .count = PAGES};
+
+	return cluster_request(cluster, 1, &read, NULL, 0);
+}
+
+/* Goal: what another node was given a moment ago is not taken by who reads ahead; a while later it is, in one. */
+START_TEST(quiet_only)
+{
+	uint64_t obj, reading;
+	struct cluster *cluster = written_on_home(&obj);
+
+	reading = read_ahead(cluster, obj);
+	cluster_settle(cluster);
+	ck_assert_int_eq(cluster_answer(cluster, reading)->error, -EAGAIN);
+	ck_assert_int_eq(core_page_mode(cluster_core(cluster, 0), obj, SEG_MEMORY, 0), PAGE_EXCLUSIVE);
+	cluster_advance(cluster, 2 * CONTENDED_LEAST * QUIET_NS);
+	reading = read_ahead(cluster, obj);
+	cluster_settle(cluster);
+	ck_assert_int_eq(cluster_answer(cluster, reading)->error, 0);
+	ck_assert_uint_eq(cluster_answer(cluster, reading)->length, BYTES);
+	for (uint64_t page = 0; page < PAGES; page++)
+		ck_assert_int_eq(cluster_answer(cluster, reading)->bytes[page * PAGE_BYTES], 'a' + (int)page);
+	ck_assert_uint_eq(cluster_count(cluster, 0, MSG_GET), 2);
+	ck_assert_uint_eq(cluster_last(cluster, 1, MSG_GRANT).count, PAGES);
+	cluster_check(cluster);
+	cluster_free(cluster);
+}
+END_TEST
+
+/* Begins a read that waits for the home's kernel to give up this page. */
+static struct cluster *waits_for(uint64_t page, uint64_t *obj, uint64_t *reading)
+{
+	struct cluster *cluster = open_on_both(1000, BYTES, obj);
+
+	ck_assert_int_eq(write_byte(cluster, 0, *obj, page, 0, 'o'), 0);
+	cluster_advance(cluster, 2 * CONTENDED_LEAST * QUIET_NS);
+	cluster_hold_kernel(cluster, 0);
+	*reading = read_ahead(cluster, *obj);
+	cluster_settle(cluster);
+	ck_assert(!cluster_answer(cluster, *reading)->done);
+	return cluster;
+}
+
+/* Goal: while it waits for one page, the others can be had by who needs them; then it fails, and the kernel asks again. */
+START_TEST(gives_way)
+{
+	uint64_t obj, reading, writing;
+	struct cluster *cluster = waits_for(PAGES - 1, &obj, &reading);
+	struct msg write = {.type = REQ_WRITE, .obj = obj};
+
+	writing = cluster_request(cluster, 0, &write, "n", 1);
+	cluster_settle(cluster);
+	ck_assert(cluster_answer(cluster, writing)->done);
+	ck_assert_int_eq(cluster_answer(cluster, reading)->error, -EAGAIN);
+	cluster_release_kernel(cluster, 0);
+	ck_assert_int_eq(read_page(cluster, 1, obj, 0)->bytes[0], 'n');
+	ck_assert_int_eq(read_page(cluster, 1, obj, PAGES - 1)->bytes[0], 'o');
+	cluster_check(cluster);
+	cluster_free(cluster);
+}
+END_TEST
+
+/*
+ * Goal: it fails where the file becomes shorter, also if that only cuts off a part of a page that has come already; its program can
+ * be killed; the home can die. Nothing is left behind.
+ */
+START_TEST(ends_early)
+{
+	static const int errors[] = {-EAGAIN, -EAGAIN, -EINTR, -EIO};
+	uint64_t obj, reading;
+	struct cluster *cluster = waits_for(_i == 1 ? 0 : PAGES - 1, &obj, &reading);
+	struct msg resizing = {.type = REQ_SETATTR, .obj = obj, .flags = SETATTR_SIZE, .size = _i ? BYTES - 100 : PAGE_BYTES};
+
+	if (_i < 2)
+		cluster_request(cluster, 0, &resizing, NULL, 0);
+	else if (_i == 2)
+		cluster_interrupt(cluster, 1, reading);
+	else
+		cluster_kill(cluster, 0);
+	cluster_settle(cluster);
+	ck_assert(cluster_answer(cluster, reading)->done);
+	ck_assert_int_eq(cluster_answer(cluster, reading)->error, errors[_i]);
+	ck_assert_uint_eq(core_requests_open(cluster_core(cluster, 1)), 0);
+	if (_i < 3) {
+		cluster_release_kernel(cluster, 0);
+		ck_assert_int_eq(read_page(cluster, 1, obj, 0)->error, 0);
+		cluster_check(cluster);
+	}
+	cluster_free(cluster);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("parts");
-	TCase *test = tcase_create("writes of several pages");
+	TCase *test = tcase_create("writes of several pages"), *reads = tcase_create("reads of several pages");
 	SRunner *runner;
 	int failed;
 
@@ -236,7 +363,12 @@ int main(void)
 	tcase_add_test(test, home_dies);
 	tcase_add_test(test, read_again);
 	tcase_add_test(test, back_before);
+	tcase_add_loop_test(test, in_one, 0, 2);
 	suite_add_tcase(suite, test);
+	tcase_add_test(reads, quiet_only);
+	tcase_add_test(reads, gives_way);
+	tcase_add_loop_test(reads, ends_early, 0, 4);
+	suite_add_tcase(suite, reads);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);

@@ -346,7 +346,7 @@ START_TEST(more_than_the_kernel_takes)
 {
 	pair(_i == 0 ? "127.0.0.1:0" : local_address());
 	for (uint32_t i = 0; i < 600; i++) {
-		struct msg msg = numbered(i, i % 4 ? MSG_PAYLOAD_BYTES - i : i);
+		struct msg msg = numbered(i, i % 4 ? MSG_PAYLOAD_BYTES / 8 - i : i);
 
 		transport_send(nodes[1].transport, nodes[1].slot, &msg);
 	}

@@ -56,6 +56,8 @@ static const struct msg good[] = {
 	{ .type = MSG_CLOSE, .obj = OBJECT },
 	{ .type = MSG_DOWNGRADE, .obj = OBJECT, .seg = 1 },
 	{ .type = MSG_PUT, .obj = OBJECT, .page = 9, .offset = 1, .payload = BYTES(PAGE_BYTES - 1) },
+	{ .type = MSG_PUT, .obj = OBJECT, .page = 9, .offset = 1, .payload = BYTES(3 * PAGE_BYTES) },
+	{ .type = MSG_GET, .req = 23, .obj = OBJECT, .page = 9, .count = 3, .mode = PAGE_SHARED, .flags = GET_AHEAD },
 	{ .type = MSG_PUT, .req = 22, .obj = OBJECT, .page = 9, .flags = PUT_GROWS, .size = 9 * PAGE_BYTES + 1,
 	  .attr.mtime_ns = UINT64_MAX, .payload = BYTES(1) },
 	{ .type = MSG_LINK, .obj = OBJECT, .flags = LINK_NAMED, .payload = TEXT("memory") },
@@ -144,6 +146,7 @@ static const struct {
 	{ -EBADMSG, { .type = MSG_GRANT, .obj = OBJECT, .mode = 1, .count = 1 } },
 	{ -EBADMSG, { .type = MSG_GRANT, .obj = OBJECT, .mode = 1, .count = 2, .payload = BYTES(PAGE_BYTES) } },
 	{ -EBADMSG, { .type = MSG_GRANT, .obj = OBJECT, .count = 1, .flags = GRANT_ZERO, .payload = BYTES(PAGE_BYTES) } },
+	{ -EBADMSG, { .type = MSG_GRANT, .obj = OBJECT, .count = 1, .flags = GET_BLIND, .payload = BYTES(PAGE_BYTES) } },
 	{ -EBADMSG, { .type = MSG_GRANT, .obj = OBJECT, .count = 1, .error = -EIO, .payload = BYTES(PAGE_BYTES) } },
 	{ -EBADMSG, { .type = MSG_RECALL, .obj = OBJECT } },
 	{ -EBADMSG, { .type = MSG_RECALLED, .obj = OBJECT } },
@@ -162,7 +165,7 @@ static const struct {
 	{ -EMSGSIZE, { .type = MSG_NAME, .payload = BYTES(OBJECT_NAME_BYTES + 1) } },
 	{ -EBADMSG, { .type = MSG_NAME_RECALL, .dir = 2, .payload = TEXT("a") } },
 	{ -EBADMSG, { .type = MSG_PUT, .obj = OBJECT } },
-	{ -EMSGSIZE, { .type = MSG_PUT, .obj = OBJECT, .offset = 1, .payload = BYTES(PAGE_BYTES) } },
+	{ -EMSGSIZE, { .type = MSG_PUT, .obj = OBJECT, .offset = 1, .payload = BYTES(MSG_PAYLOAD_BYTES) } },
 	{ -EMSGSIZE, { .type = MSG_PUT, .obj = OBJECT, .offset = PAGE_BYTES, .payload = BYTES(1) } },
 	{ -EMSGSIZE, { .type = MSG_PUT, .obj = OBJECT, .offset = UINT32_MAX, .payload = BYTES(2) } },
 	{ -EMSGSIZE, { .type = MSG_REPLY, .payload = BYTES(MSG_PAYLOAD_BYTES + 1) } },
@@ -401,7 +404,7 @@ START_TEST(layout)
 		.seg = 0x61626364, .count = 0x1f, .page = 0x71727374757677 & 0xffffffffff, .offset = 0x81, .size = 0x91929394,
 		.low = 0xa1a2a3, .cookie = 0xb1b2b3b4b5b6b7b8, .attr = { 0777, 2, 3, 4, 5, 6, 7, 8 } };
 	static const uint8_t expected[] = {
-		'N', 'M', 'E', 'M', 4, 0, MSG_GET, 1, 160, 0, 0, 0, 0xfe, 0xff, 0xff, 0xff,
+		'N', 'M', 'E', 'M', 5, 0, MSG_GET, 1, 160, 0, 0, 0, 0xfe, 0xff, 0xff, 0xff,
 		2, 1, 4, 0, 0x14, 0x13, 0x12, 0x11, 0x24, 0x23, 0x22, 0x21, 0x32, 0x31, 0, 0,
 		0x64, 0x63, 0x62, 0x61, 0x1f, 0, 0, 0, 0x81, 0, 0, 0, 0xff, 1, 0, 0,
 		2, 0, 0, 0, 3, 0, 0, 0, 0x48, 0x47, 0x46, 0x45, 0x44, 0x43, 0x42, 0x41,
@@ -433,8 +436,8 @@ START_TEST(printing)
 	                 "GRANT req=16 error=0 obj=1:1 seg=0 page=3 count=2 mode=shared payload=8192");
 	ck_assert_str_eq(msg_print(&grant, small, sizeof(small)), "GRANT r");
 	ck_assert_str_eq(msg_print(&open, text, sizeof(text)), "OPEN req=1 obj=1:1 seg=none mode=invalid lingers");
-	ck_assert_str_eq(msg_print(&(struct msg){ .type = 200, .mode = 9, .flags = 0xf0000001 }, text, sizeof(text)),
-	                 "? type=200 mode=9 noreplace flags=0xf0000000");
+	ck_assert_str_eq(msg_print(&(struct msg){ .type = 200, .mode = 9, .flags = 0xc0000001 }, text, sizeof(text)),
+	                 "? type=200 mode=9 noreplace flags=0xc0000000");
 }
 END_TEST
 

@@ -160,9 +160,9 @@ bool cache_taking(const struct cached *cached, enum take_goal goal)
 	return false;
 }
 
-static bool run_covers(const struct run *run, uint64_t page)
+static bool run_covers(const struct run *run, uint64_t first, uint64_t last)
 {
-	return page >= run->first && page <= run->last;
+	return last >= run->first && first <= run->last;
 }
 
 bool cache_covers_for(const struct cached *cached, uint64_t page, enum take_goal goal)
@@ -173,7 +173,7 @@ bool cache_covers_for(const struct cached *cached, uint64_t page, enum take_goal
 	{
 		const struct run *run = list_entry(link, struct run, link);
 
-		if (run->take->goal == goal && run_covers(run, page))
+		if (run->take->goal == goal && run_covers(run, page, page))
 			return true;
 	}
 	return false;
@@ -184,43 +184,45 @@ bool cache_covers(const struct cached *cached, uint64_t page)
 	struct list *link, *after;
 
 	list_for_each_safe(link, after, &cached->runs)
-		if (run_covers(list_entry(link, struct run, link), page))
+		if (run_covers(list_entry(link, struct run, link), page, page))
 			return true;
 	return false;
 }
 
-/* Moves the runs that cover the page to another list. */
-static void runs_covering(struct cached *cached, uint64_t page, struct list *covering)
+/* Moves the runs that cover one of the pages to another list. */
+static void runs_covering(struct cached *cached, uint64_t first, uint64_t last, struct list *covering)
 {
 	struct list *link, *after;
 
 	list_init(covering);
 	list_for_each_safe(link, after, &cached->runs)
 	{
-		if (!run_covers(list_entry(link, struct run, link), page))
+		if (!run_covers(list_entry(link, struct run, link), first, last))
 			continue;
 		list_remove(link);
 		list_push_back(covering, link);
 	}
 }
 
-void cache_split(struct cache *cache, struct cached *cached, uint64_t page)
+void cache_split(struct cache *cache, struct cached *cached, uint64_t first, uint64_t last)
 {
 	struct list split, *link, *after;
 
-	runs_covering(cached, page, &split);
+	if (bus_broken(cache->bus, BREAK_RUNS_WHOLE))
+		return;
+	runs_covering(cached, first, last, &split);
 	if (list_empty(&split))
 		return;
-	cache->events.gone(cache->events.context, cached, page, page);
+	cache->events.gone(cache->events.context, cached, first, last);
 	list_for_each_safe(link, after, &split)
 	{
 		struct run *run = list_entry(link, struct run, link);
 		struct take *take = run->take;
 
-		if (page > run->first)
-			runs_start(cache, cached, take, run->first, page - 1);
-		if (page < run->last)
-			runs_start(cache, cached, take, page + 1, run->last);
+		if (first > run->first)
+			runs_start(cache, cached, take, run->first, first - 1);
+		if (last < run->last)
+			runs_start(cache, cached, take, last + 1, run->last);
 		run_free(cache, run);
 		take->runs--;
 		take_finish(cache, cached, take);
@@ -231,7 +233,7 @@ void cache_again(struct cache *cache, struct cached *cached, uint64_t page)
 {
 	struct list again, *link, *after;
 
-	runs_covering(cached, page, &again);
+	runs_covering(cached, page, page, &again);
 	list_for_each_safe(link, after, &again)
 	{
 		struct run *run = list_entry(link, struct run, link);

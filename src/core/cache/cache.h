@@ -62,8 +62,8 @@ void cache_take(struct cache *cache, struct cached *cached, enum take_goal goal,
 bool cache_taking(const struct cached *cached, enum take_goal goal);
 bool cache_covers(const struct cached *cached, uint64_t page);
 bool cache_covers_for(const struct cached *cached, uint64_t page, enum take_goal goal);
-/* A request for the page shows that it is not cached: that part of the take is done, the rest goes on. */
-void cache_split(struct cache *cache, struct cached *cached, uint64_t page);
+/* A request for the pages shows that they are not cached: that part of each take is done, the rest goes on. */
+void cache_split(struct cache *cache, struct cached *cached, uint64_t first, uint64_t last);
 /* The kernel may have the page again behind the invalidations that cover it: they start over. */
 void cache_again(struct cache *cache, struct cached *cached, uint64_t page);
 

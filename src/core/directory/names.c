@@ -114,7 +114,7 @@ void name_turn(struct names *names, struct name *name, uint64_t obj)
 /* Names are in the order of their cookies, so a list that is continued misses none that stayed. */
 struct payload names_list(struct names *names, const struct dir *dir, uint64_t cookie)
 {
-	char *text = bus_scratch(names->bus, MSG_PAYLOAD_BYTES);
+	char *text = bus_scratch(names->bus, LIST_BYTES);
 	size_t used = 0;
 	struct list *link, *after;
 
@@ -128,7 +128,7 @@ struct payload names_list(struct names *names, const struct dir *dir, uint64_t c
 			continue;
 		length = snprintf(record, sizeof(record), "%llu %llu %s", (unsigned long long)name->cookie,
 		                  (unsigned long long)name->obj, name->key.name) + 1;
-		if (used + (size_t)length > MSG_PAYLOAD_BYTES)
+		if (used + (size_t)length > LIST_BYTES)
 			break;
 		memcpy(text + used, record, (size_t)length);
 		used += (size_t)length;

@@ -25,7 +25,7 @@ struct fetch *fetch_find(const struct segment *segment, uint64_t page)
 
 static void fetch_free(struct segment *segment, struct fetch *fetch)
 {
-	CHECK(list_empty(&fetch->ops));
+	CHECK(list_empty(&fetch->ops) && !fetch->ahead);
 	HASH_DEL(segment->fetches, fetch);
 	free(fetch);
 }
@@ -45,6 +45,7 @@ void fetches_fail(struct segment *segment, int error)
 	struct list *link, *next;
 
 	writes_fail(segment, error);
+	aheads_fail(segment, 0, error);
 	HASH_ITER(hh, segment->fetches, fetch, after)
 	{
 		list_for_each_safe(link, next, &fetch->ops)
@@ -86,7 +87,7 @@ uint64_t first_locked(void *context, const struct cached *cached, uint64_t page)
 
 	(void)context;
 	HASH_ITER(hh, segment->fetches, fetch, after)
-	if (fetch->page >= page && fetch->page < first && (fetch->keepers || !list_empty(&fetch->ops)))
+	if (fetch->page >= page && fetch->page < first && (fetch->keepers || fetch->ahead || !list_empty(&fetch->ops)))
 		first = fetch->page;
 	return first;
 }
@@ -96,18 +97,20 @@ static enum page_mode mode_now(const struct segment *segment)
 	return segment->writers ? PAGE_EXCLUSIVE : PAGE_SHARED;
 }
 
-/* What its requests need: the mode, and how far its writes go. */
-static enum page_mode fetch_needs(const struct segment *segment, const struct fetch *fetch, uint64_t *end)
+/* What its requests need: the mode, how far its writes go, and whether they overwrite all that is there. */
+static enum page_mode fetch_needs(const struct segment *segment, const struct fetch *fetch, uint64_t *end, bool *blind)
 {
 	enum page_mode mode = mode_now(segment);
 	struct list *link, *after;
 
 	*end = 0;
+	*blind = !fetch->ahead && !list_empty(&fetch->ops);
 	list_for_each_safe(link, after, &fetch->ops)
 	{
 		const struct msg *msg = &list_entry(link, struct op, link)->msg;
 		uint64_t op_end = msg->page * PAGE_BYTES + msg->offset + msg->payload.length_bytes;
 
+		*blind &= msg->type == REQ_WRITE && msg->payload.length_bytes == PAGE_BYTES;
 		if (msg->type != REQ_WRITE)
 			continue;
 		mode = PAGE_EXCLUSIVE;
@@ -117,35 +120,35 @@ static enum page_mode fetch_needs(const struct segment *segment, const struct fe
 	return mode;
 }
 
-static void fetch_send(struct segment *segment, struct fetch *fetch)
+void fetch_send(struct segment *segment, struct fetch *fetch)
 {
 	struct msg msg = {.type = MSG_GET,
 	                  .obj = segment->object->obj,
 	                  .seg = segment->cached.seg,
 	                  .page = fetch->page,
 	                  .count = 1};
+	bool blind;
 
-	fetch->mode = fetch_needs(segment, fetch, &msg.size);
+	fetch->mode = fetch_needs(segment, fetch, &msg.size, &blind);
 	fetch->past_end = msg.size > segment->size_bytes;
 	fetch->asked = true;
 	fetch->downgraded = false;
 	fetch->req = ++segment->object->holder->next_req;
 	msg.mode = (uint8_t)fetch->mode;
-	msg.flags = fetch->past_end ? GET_PAST_END : 0;
+	msg.flags = (fetch->past_end ? GET_PAST_END : 0) | (fetch->ahead ? GET_AHEAD : 0) | (blind ? GET_BLIND : 0);
 	if (!fetch->past_end)
 		msg.size = 0;
 	msg.req = fetch->req;
 	send_home(segment->object, &msg);
 }
 
-/* From now on takes leave the page out: the kernel does not have it, and may keep its lock for a request. */
-static struct fetch *fetch_make(struct segment *segment, uint64_t page)
+struct fetch *fetch_make(struct segment *segment, uint64_t page)
 {
 	struct fetch *fetch = fetch_find(segment, page);
 	struct held *held;
 
 	if (fetch) {
-		cache_split(segment->object->holder->cache, &segment->cached, page);
+		cache_split(segment->object->holder->cache, &segment->cached, page, page);
 		return fetch;
 	}
 	held = page_table_make(&segment->pages, page);
@@ -157,8 +160,8 @@ static struct fetch *fetch_make(struct segment *segment, uint64_t page)
 	fetch->page = page;
 	list_init(&fetch->ops);
 	HASH_ADD(hh, segment->fetches, page, sizeof(fetch->page), fetch);
-	cache_split(segment->object->holder->cache, &segment->cached, page);
-	if (held->mode != PAGE_INVALID)
+	cache_split(segment->object->holder->cache, &segment->cached, page, page);
+	if (held->mode != PAGE_INVALID && !cache_covers(&segment->cached, page)) /* with BREAK_RUNS_WHOLE it waits for its lock */
 		page_gone(segment, page, held);
 	writes_keep(segment, fetch);
 	if (segment->shown.confirm)
@@ -183,16 +186,27 @@ void fetch_page(struct segment *segment, uint64_t page, struct op *op)
 }
 
 /* While a write of the page waits for its size, takes must go on leaving the page out. */
-void fetch_tidy(struct segment *segment, uint64_t page)
+void fetch_tidy_only(struct segment *segment, uint64_t page)
 {
 	struct fetch *fetch = fetch_find(segment, page);
 
-	if (fetch && !fetch->asked && !fetch->keepers) {
-		if (list_empty(&fetch->ops))
-			fetch_free(segment, fetch);
-		else
-			fetch_send(segment, fetch);
-	}
+	if (!fetch || fetch->asked || fetch->keepers || fetch->ahead)
+		return;
+	if (list_empty(&fetch->ops))
+		fetch_free(segment, fetch);
+	else
+		fetch_send(segment, fetch);
+}
+
+void fetch_tidy(struct segment *segment, uint64_t page)
+{
+	fetches_tidy(segment, page, page);
+}
+
+void fetches_tidy(struct segment *segment, uint64_t first, uint64_t last)
+{
+	for (uint64_t page = first; page <= last; page++)
+		fetch_tidy_only(segment, page);
 	size_settle(segment);
 }
 
@@ -220,8 +234,10 @@ void request_read(struct holder *holder, struct op *op)
 		op_finish(holder, op, -EIO, NULL);
 		return;
 	}
-	CHECK(op->msg.count == 1);
-	fetch_page(&object->memory, op->msg.page, op);
+	if (op->msg.count == 1)
+		fetch_page(&object->memory, op->msg.page, op);
+	else
+		ahead_begin(&object->memory, op);
 }
 
 void reads_past_end_fail(struct segment *segment)
@@ -229,6 +245,7 @@ void reads_past_end_fail(struct segment *segment)
 	struct fetch *fetch, *after;
 	struct list *link, *next;
 
+	aheads_fail(segment, pages_of(segment->size_bytes), -EAGAIN);
 	HASH_ITER(hh, segment->fetches, fetch, after)
 	{
 		if (fetch->page < pages_of(segment->size_bytes))
@@ -263,6 +280,13 @@ static void granted_error(struct segment *segment, struct fetch *fetch, int erro
 	struct list *link, *after;
 
 	fetch->asked = false;
+	if (fetch->ahead)
+		ahead_give_up(segment, fetch);
+	if (error == -EAGAIN) { /* to who reads ahead; those who need it ask again */
+		segment->refused_ns = bus_of(segment)->now_ns;
+		fetch_tidy_only(segment, fetch->page);
+		return;
+	}
 	list_for_each_safe(link, after, &fetch->ops)
 	{
 		struct op *op = list_entry(link, struct op, link);
@@ -276,7 +300,7 @@ static void granted_error(struct segment *segment, struct fetch *fetch, int erro
 	/* The home knows of a smaller size than this node yet. */
 	if (error == -ERANGE && !list_empty(&fetch->ops) && fetch->page < pages_of(segment->size_bytes))
 		segment->size_bytes = fetch->page * PAGE_BYTES;
-	fetch_tidy(segment, fetch->page);
+	fetch_tidy_only(segment, fetch->page);
 }
 
 /* Whether there were any. */
@@ -301,40 +325,49 @@ static bool writes_granted(struct segment *segment, struct fetch *fetch)
  * The kernel had the bytes of a write in its cache when it made the request. If the page was dropped since, a read
  * brings it back; it must not come with older bytes, so it waits for the write and fetches anew.
  */
-static void granted_page(struct segment *segment, struct fetch *fetch, const struct msg *grant)
+static void granted_page(struct segment *segment, struct fetch *fetch, const struct msg *grant, const struct msg *whole)
 {
 	struct holder *holder = segment->object->holder;
 	enum page_mode mode = (enum page_mode)grant->mode;
 	struct held *held = page_table_find(&segment->pages, fetch->page);
 	struct list *link, *after;
 	uint64_t page = fetch->page, end;
+	bool wrote, blind;
 
 	fetch->asked = false;
 	if (fetch->downgraded) /* our DOWNGRADE may have reached the home behind this grant */
 		mode = PAGE_SHARED;
-	if (mode < fetch_needs(segment, fetch, &end) && !bus_broken(holder->bus, BREAK_NO_OPEN_FLUSH)) {
-		fetch_send(segment, fetch); /* a writable open or a write came in between */
+	if (mode < fetch_needs(segment, fetch, &end, &blind) && !bus_broken(holder->bus, BREAK_NO_OPEN_FLUSH)) {
+		/* A writable open or a write came in between. */
+		if (fetch->ahead)
+			ahead_give_up(segment, fetch);
+		fetch_tidy_only(segment, page);
 		return;
 	}
 	segment->held_pages += held->mode == PAGE_INVALID;
 	held->mode = (uint8_t)mode;
 	held->granted_ns = holder->bus->now_ns;
 	held->blank = grant->flags & GRANT_ZERO;
-	if (writes_granted(segment, fetch) && !list_empty(&fetch->ops)) {
-		/* What is held now is not what the kernel will have. */
+	wrote = writes_granted(segment, fetch);
+	if (wrote && fetch->ahead)
+		ahead_give_up(segment, fetch);
+	if ((wrote || grant->flags & GET_BLIND) && !list_empty(&fetch->ops)) {
+		/* What is held now is not what the kernel will have, or has not come. */
 		page_gone(segment, page, held);
-		fetch_tidy(segment, page);
+		fetch_tidy_only(segment, page);
 		return;
 	}
-	held->reread = !list_empty(&fetch->ops);
+	held->reread = fetch->ahead || !list_empty(&fetch->ops);
 	list_for_each_safe(link, after, &fetch->ops)
 		read_answer(holder, list_entry(link, struct op, link), grant);
 	if (fetch->recalled)
 		page_recalled(segment, page, PAGE_INVALID);
-	fetch_tidy(segment, page);
+	if (fetch->ahead)
+		ahead_granted(segment, fetch, grant, whole);
+	fetch_tidy_only(segment, page);
 }
 
-void granted(struct segment *segment, const struct msg *grant)
+static void granted_one(struct segment *segment, const struct msg *grant, const struct msg *whole)
 {
 	struct fetch *fetch = fetch_find(segment, grant->page);
 
@@ -343,5 +376,23 @@ void granted(struct segment *segment, const struct msg *grant)
 	if (grant->error)
 		granted_error(segment, fetch, grant->error);
 	else
-		granted_page(segment, fetch, grant);
+		granted_page(segment, fetch, grant, whole);
+}
+
+void granted(struct segment *segment, const struct msg *grant)
+{
+	const struct msg *whole = ahead_is_whole(segment, grant) ? grant : NULL;
+	struct msg one = *grant;
+
+	one.count = 1;
+	if (grant->payload.length_bytes)
+		one.payload.length_bytes = PAGE_BYTES;
+	for (uint32_t i = 0; i < grant->count; i++) {
+		granted_one(segment, &one, whole);
+		one.req++;
+		one.page++;
+		if (one.payload.kind == PAYLOAD_BYTES)
+			one.payload.bytes = (const char *)one.payload.bytes + PAGE_BYTES;
+	}
+	size_settle(segment);
 }

@@ -134,6 +134,8 @@ void holder_interrupt(struct holder *holder, uint64_t token)
 			return;
 		else if (op->msg.type == REQ_OPEN || op->msg.type == REQ_END_OPEN)
 			open_interrupted(object, op);
+		else if (op->msg.type == REQ_READ && op->msg.count > 1)
+			ahead_end(&object->memory, op, 0);
 		else
 			op_finish(holder, op, 0, NULL);
 		return;

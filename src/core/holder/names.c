@@ -234,7 +234,7 @@ static void looked_up(struct holder *holder, struct op *op, const struct msg *re
 
 static struct payload records(struct names *names, const struct listed *listed, uint64_t cookie)
 {
-	char *text = bus_scratch(names->holder->bus, MSG_PAYLOAD_BYTES);
+	char *text = bus_scratch(names->holder->bus, LIST_BYTES);
 	size_t used = 0;
 	struct list *link, *after;
 
@@ -248,7 +248,7 @@ static struct payload records(struct names *names, const struct listed *listed, 
 			continue;
 		length = snprintf(record, sizeof(record), "%" PRIu64 " %" PRIu64 " %s", name->cookie, name->obj,
 		                  name->key.name) + 1;
-		if (used + (size_t)length > MSG_PAYLOAD_BYTES)
+		if (used + (size_t)length > LIST_BYTES)
 			break;
 		memcpy(text + used, record, (size_t)length);
 		used += (size_t)length;

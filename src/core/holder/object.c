@@ -87,6 +87,7 @@ struct object *object_make(struct holder *holder, uint64_t obj)
 	page_table_init(&object->memory.pages, holder->bus, sizeof(struct held));
 	list_init(&object->memory.growing);
 	list_init(&object->memory.later);
+	list_init(&object->memory.aheads);
 	object->memory.written = 1;
 	shown_init(&object->memory);
 	HASH_ADD(hh, holder->objects, obj, sizeof(object->obj), object);
@@ -518,7 +519,10 @@ void objects_free(struct holder *holder)
 	HASH_ITER(hh, holder->objects, object, after)
 	{
 		HASH_ITER(hh, object->memory.fetches, fetch, next)
-		list_init(&fetch->ops); /* the ops are freed by ops.c */
+		{
+			list_init(&fetch->ops); /* the ops are freed by ops.c */
+			fetch->ahead = NULL;
+		}
 		object_free(object);
 	}
 }

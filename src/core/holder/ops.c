@@ -70,6 +70,7 @@ struct op *op_new(struct holder *holder, uint64_t token, const struct msg *msg)
 	op->stage = 0;
 	op->counted = false;
 	op->whole = NULL;
+	op->follows = 0;
 	op->parts = (struct parts){0};
 	op->since_ns = holder->bus->now_ns;
 	op->msg = *msg;
@@ -91,9 +92,15 @@ void op_keep_payload(struct op *op)
 {
 	struct payload *payload = &op->msg.payload;
 
+	if (op->whole) { /* together, so that what its parts say can become one message again */
+		op_keep_payload(op->whole);
+		payload->bytes = (const char *)op->whole->msg.payload.bytes + (write_start(op) - write_start(op->whole));
+		return;
+	}
+
 	if (op->kept || payload->kind != PAYLOAD_BYTES)
 		return;
-	op->kept = calloc(1, sizeof(*op->kept) + payload->length_bytes);
+	op->kept = malloc(sizeof(*op->kept) + payload->length_bytes);
 	CHECK(op->kept);
 	memcpy(op->kept->bytes, payload->bytes, payload->length_bytes);
 	payload->bytes = op->kept->bytes;

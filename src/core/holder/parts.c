@@ -16,7 +16,7 @@ bool part_waits(struct segment *segment, struct op *op)
 {
 	struct fetch *fetch = fetch_find(segment, op->msg.page);
 
-	if (!op->whole || op->whole->parts.under_way == bit_of(op) || write_end(op) != write_end(op->whole) ||
+	if (!op->whole || page_set_is_only(&op->whole->parts.under_way, place_of(op)) || write_end(op) != write_end(op->whole) ||
 	    !may_lock(op->whole) || !fetch)
 		return false;
 	fetch_keep(fetch, op);
@@ -31,7 +31,7 @@ void part_put(struct segment *segment, struct op *op)
 
 	if (!whole)
 		return;
-	whole->parts.unput &= ~bit_of(op);
+	page_set_remove(&whole->parts.unput, place_of(op));
 	list_remove(&whole->link);
 	list_push_back(&segment->object->holder->writes, &whole->link);
 }
@@ -46,12 +46,12 @@ void part_leaves(struct holder *holder, struct op *op)
 		write_part_ended(holder, op, 0);
 }
 
-static void part_over(struct holder *holder, struct op *whole, uint64_t bit, uint32_t start_bytes, int error)
+static void part_over(struct holder *holder, struct op *whole, uint64_t place, uint32_t start_bytes, int error)
 {
 	struct parts *parts = &whole->parts;
 
-	parts->under_way &= ~bit;
-	parts->unput &= ~bit;
+	page_set_remove(&parts->under_way, place);
+	page_set_remove(&parts->unput, place);
 	if (error && start_bytes < parts->done_bytes) {
 		parts->done_bytes = start_bytes;
 		parts->error = error;
@@ -66,7 +66,7 @@ void write_part_ended(struct holder *holder, struct op *part, int error)
 
 	if (whole->parts.last == part)
 		whole->parts.last = NULL;
-	part_over(holder, whole, bit_of(part), (uint32_t)(write_start(part) - write_start(whole)), error);
+	part_over(holder, whole, place_of(part), (uint32_t)(write_start(part) - write_start(whole)), error);
 	part->whole = NULL;
 }
 
@@ -90,8 +90,8 @@ void write_several(struct segment *segment, struct op *whole)
 	uint32_t length = whole->msg.payload.length_bytes;
 	uint64_t pages = last_page(whole) - whole->msg.page + 1;
 
-	CHECK(pages <= 64);
-	whole->parts.under_way = whole->parts.unput = UINT64_MAX >> (64 - pages);
+	CHECK(pages <= MSG_PAGES_MAX);
+	whole->parts.under_way = whole->parts.unput = page_set_first(pages);
 	whole->parts.done_bytes = length;
 	for (uint32_t start = 0; start < length;) {
 		struct msg msg = part_message(&whole->msg, start);
@@ -101,7 +101,7 @@ void write_several(struct segment *segment, struct op *whole)
 			part->whole = whole;
 			write_one(segment, part);
 		} else {
-			part_over(holder, whole, UINT64_C(1) << (msg.page - whole->msg.page), start, -ENOMEM);
+			part_over(holder, whole, msg.page - whole->msg.page, start, -ENOMEM);
 		}
 		start += msg.payload.length_bytes;
 	}
@@ -148,7 +148,7 @@ static void next_part(struct segment *segment, struct op *whole)
 		struct op *op = list_entry(link, struct op, link);
 		uint64_t page = op->msg.page;
 
-		if (op->whole != whole || whole->parts.unput & (bit_of(op) - 1))
+		if (op->whole != whole || page_set_before(&whole->parts.unput, place_of(op)))
 			continue;
 		list_remove(link);
 		fetch_let_go(segment, op);
@@ -173,9 +173,9 @@ void writes_go_on(struct holder *holder)
 		struct segment *segment = op_segment(holder, whole);
 
 		list_remove(&whole->link);
-		if (!whole->parts.under_way)
+		if (page_set_empty(&whole->parts.under_way))
 			whole_finish(holder, whole);
-		else if (segment && whole->parts.last && whole->parts.under_way == bit_of(whole->parts.last))
+		else if (segment && whole->parts.last && page_set_is_only(&whole->parts.under_way, place_of(whole->parts.last)))
 			last_part(segment, whole->parts.last);
 		else if (segment)
 			next_part(segment, whole);

@@ -5,6 +5,7 @@
  *   ops.c      requests under way
  *   object.c   objects known here: open, release, kept open, lost
  *   fetch.c    pages on their way here, reads
+ *   ahead.c    reads of several pages
  *   write.c    writes
  *   parts.c    writes of several pages
  *   recall.c   pages on their way back, dwell
@@ -25,6 +26,7 @@
 
 #include "core/cache/cache.h"
 #include "core/holder/holder.h"
+#include "core/page_set.h"
 #include "core/page_table.h"
 
 /* --- requests under way ------------------------------------------------------------------------------------------- */
@@ -35,10 +37,10 @@ struct kept {
 	_Alignas(16) unsigned char bytes[];
 };
 
-/* Of a write of several pages, see write.c: one bit for each page. */
+/* Of a request for several pages, see ahead.c and parts.c. */
 struct parts {
-	uint64_t under_way;
-	uint64_t unput;      /* their bytes are not on their way home */
+	struct page_set under_way;
+	struct page_set unput; /* their bytes are not on their way home */
 	struct op *last;     /* is done, and has to wait for the others */
 	uint32_t done_bytes; /* before the first that failed */
 	int error;           /* of that one */
@@ -53,6 +55,7 @@ struct op {
 	int stage;         /* what it is doing, as its part says */
 	bool counted;      /* in `keepers` of its page's fetch */
 	struct op *whole;  /* the write of several pages that it is a part of */
+	uint32_t follows;  /* the part whose answer is for this one too; 0: none */
 	struct parts parts; /* of such a write */
 	bool late;         /* it has waited for STALE_NS, see writes_tick() */
 	uint64_t shown_bytes; /* what its kernel had been shown when a write came */
@@ -88,6 +91,7 @@ struct fetch {
 	bool past_end;       /* it was asked for past the end */
 	bool downgraded;     /* DOWNGRADE was sent after its GET: a grant counts as shared, the home may see it so */
 	bool recalled;       /* with BREAK_RECALL_WAITS only */
+	struct op *ahead;    /* the read of several pages that waits for it; also when it has been granted */
 	unsigned keepers;    /* writes of the page that wait for their size, or for other pages of the same write(2) */
 	struct list ops;
 	UT_hash_handle hh;
@@ -119,7 +123,10 @@ struct segment {
 	uint64_t held_pages;
 	struct page_table pages;
 	struct fetch *fetches;
+	struct list aheads;  /* reads of several pages */
+	uint64_t refused_ns; /* when the home last refused one */
 	struct list growing; /* writes whose bytes are at home and whose size is not shown everywhere yet */
+	uint32_t growing_first; /* of the message sent last, the op */
 	struct list later;   /* parts of writes, until what comes before them is put */
 	uint32_t written;    /* writes by programs that have ended, counted from 1 */
 	uint64_t cut_cookie; /* of the last SIZE that made pages drop */
@@ -247,14 +254,34 @@ void objects_lost(struct holder *holder, uint32_t number);
 void objects_tick(struct holder *holder);
 void objects_free(struct holder *holder);
 
+/* ahead.c */
+/* A read of several pages. */
+void ahead_begin(struct segment *segment, struct op *op);
+/* Ends it: the kernel asks again for what it needs. */
+void ahead_end(struct segment *segment, struct op *op, int error);
+/* The same, of all that need a page from `page` on. */
+void aheads_fail(struct segment *segment, uint64_t page, int error);
+/* The page cannot be had so: refused, wanted elsewhere, or there is something newer. Who calls looks after the fetch. */
+void ahead_give_up(struct segment *segment, struct fetch *fetch);
+/* Whether the grant brings all that a read waits for. */
+bool ahead_is_whole(const struct segment *segment, const struct msg *grant);
+/* A page of it is held; `whole`: as a part of this grant. */
+void ahead_granted(struct segment *segment, struct fetch *fetch, const struct msg *grant, const struct msg *whole);
+
 /* fetch.c */
+/* From now on takes leave the page out: the kernel does not have it, and may keep its lock for a request. NULL without memory. */
+struct fetch *fetch_make(struct segment *segment, uint64_t page);
+void fetch_send(struct segment *segment, struct fetch *fetch);
 struct fetch *fetch_find(const struct segment *segment, uint64_t page);
 void fetch_page(struct segment *segment, uint64_t page, struct op *op);
 /* While the op has not let go of it, it stays, and takes leave its page out. */
 void fetch_keep(struct fetch *fetch, struct op *op);
 void fetch_let_go(struct segment *segment, struct op *op);
 /* Asks again, or goes, if nothing keeps it as it is. */
+void fetch_tidy_only(struct segment *segment, uint64_t page);
+/* And shows the size, should the page have kept it from that. */
 void fetch_tidy(struct segment *segment, uint64_t page);
+void fetches_tidy(struct segment *segment, uint64_t first, uint64_t last);
 void fetches_fail(struct segment *segment, int error);
 void fetches_downgrade(struct segment *segment);
 void fetches_free(struct segment *segment);
@@ -298,9 +325,9 @@ static inline struct op *request_of(struct op *op)
 	return op->whole ? op->whole : op;
 }
 
-static inline uint64_t bit_of(const struct op *part)
+static inline uint64_t place_of(const struct op *part)
 {
-	return UINT64_C(1) << (part->msg.page - part->whole->msg.page);
+	return part->msg.page - part->whole->msg.page;
 }
 
 void request_write(struct holder *holder, struct op *op);

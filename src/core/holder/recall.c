@@ -41,8 +41,13 @@ void page_recalled(const struct segment *segment, uint64_t page, enum page_mode 
 	send_home(segment->object, &msg);
 }
 
+/* What has come of it for a read of several pages is not to be used either. */
 void page_gone(struct segment *segment, uint64_t page, struct held *held)
 {
+	struct fetch *fetch = fetch_find(segment, page);
+
+	if (fetch && fetch->ahead)
+		ahead_give_up(segment, fetch);
 	segment->held_pages -= held->mode != PAGE_INVALID;
 	held->mode = PAGE_INVALID;
 	held->reread = false;
@@ -90,7 +95,13 @@ static void dwell_start(struct segment *segment, uint64_t page, uint64_t until_n
 	list_push_back(&segment->object->holder->dwells, &dwell->link);
 }
 
-static void recall_one(struct segment *segment, uint64_t page, enum page_mode mode)
+static void take(struct segment *segment, uint64_t first, uint64_t last)
+{
+	cache_take(segment->object->holder->cache, &segment->cached, TAKE_RECALL, first, last, 0);
+}
+
+/* Whether it is to be taken now. */
+static bool recall_one(struct segment *segment, uint64_t page, enum page_mode mode)
 {
 	struct holder *holder = segment->object->holder;
 	struct held *held = page_table_find(&segment->pages, page);
@@ -100,30 +111,41 @@ static void recall_one(struct segment *segment, uint64_t page, enum page_mode mo
 	holder->bus->recalls++;
 	if (fetch && bus_broken(holder->bus, BREAK_RECALL_WAITS)) {
 		fetch->recalled = true;
-		return;
+		return false;
 	}
 	if (!held || held->mode <= mode) {
 		page_recalled(segment, page, held ? (enum page_mode)held->mode : PAGE_INVALID);
-		return;
+		return false;
 	}
 	held->recalled = true;
 	if (fetch) {
 		page_gone(segment, page, held); /* the kernel has it locked for a request, and not cached */
-		return;
+		fetch_tidy(segment, page);
+		return false;
 	}
 	if (cache_covers(&segment->cached, page))
-		return;
+		return false;
 	until_ns = dwell_until(holder->bus, held);
 	if (until_ns <= holder->bus->now_ns)
-		cache_take(holder->cache, &segment->cached, TAKE_RECALL, page, page, 0);
-	else
-		dwell_start(segment, page, until_ns);
+		return true;
+	dwell_start(segment, page, until_ns);
+	return false;
 }
 
+/* Those that are to be taken now, are in runs. */
 void recall(struct segment *segment, const struct msg *msg)
 {
-	for (uint32_t i = 0; i < msg->count; i++)
-		recall_one(segment, msg->page + i, (enum page_mode)msg->mode);
+	uint64_t first = msg->page, end = msg->page + msg->count;
+
+	for (uint64_t page = msg->page; page < end; page++) {
+		if (recall_one(segment, page, (enum page_mode)msg->mode))
+			continue;
+		if (first < page)
+			take(segment, first, page - 1);
+		first = page + 1;
+	}
+	if (first < end)
+		take(segment, first, end - 1);
 }
 
 void recalled_at_once(struct holder *holder, uint32_t from, const struct msg *recall)
@@ -168,7 +190,7 @@ void dwells_tick(struct holder *holder)
 			continue;
 		list_remove(link);
 		if (!cache_covers(&dwell->segment->cached, dwell->page))
-			cache_take(holder->cache, &dwell->segment->cached, TAKE_RECALL, dwell->page, dwell->page, 0);
+			take(dwell->segment, dwell->page, dwell->page);
 		free(dwell);
 	}
 }

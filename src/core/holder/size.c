@@ -265,7 +265,7 @@ void size_settle(struct segment *segment)
 	if (size_known(segment))
 		known(segment);
 	wanted = shown->confirm || shown->astray || segment->unshown || !list_empty(&shown->answers) ||
-	         shown->kernel_bytes != segment->size_bytes;
+	         (shown->kernel_bytes != segment->size_bytes && !segment->extending); /* else its write(2) brings it */
 	if (size_known(segment) || !wanted)
 		return;
 	if (blocked(segment)) {

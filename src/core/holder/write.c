@@ -103,6 +103,23 @@ static void put(struct segment *segment, struct op *op)
 	size_settle(segment);
 }
 
+/* As one message with the part before it, if that has just been sent; the answer to that is for both. */
+static void send_growing(struct segment *segment, struct op *op, const struct msg *msg)
+{
+	struct holder *holder = segment->object->holder;
+	const struct op *first = op->whole ? op_find(holder, segment->growing_first) : NULL;
+	uint32_t home = home_of(segment->object);
+
+	if (first && first->whole == op->whole && bus_send_more(holder->bus, home, msg)) {
+		op->follows = first->req;
+		op->to = home;
+		op->since_ns = holder->bus->now_ns;
+	} else {
+		segment->growing_first = op->req;
+		op_call(holder, op, home, msg);
+	}
+}
+
 /*
  * With its bytes and its size in one message. Of a part of a page that was not cached the kernel keeps the page locked: takes
  * go on leaving it out.
@@ -121,14 +138,32 @@ static void put_grows(struct segment *segment, struct op *op)
 	list_remove(&op->link);
 	list_push_back(&segment->growing, &op->link);
 	part_put(segment, op);
-	op_call(segment->object->holder, op, home_of(segment->object), &msg);
+	send_growing(segment, op, &msg);
+}
+
+/* What was sent with it. */
+static void followers_grown(struct segment *segment, uint32_t req, int error)
+{
+	struct list *link, *after;
+
+	list_for_each_safe(link, after, &segment->growing)
+	{
+		struct op *op = list_entry(link, struct op, link);
+
+		if (op->follows != req)
+			continue;
+		op->to = 0;
+		list_remove(link);
+		write_done(segment, op, error);
+	}
 }
 
 /* Of a write that its program may have given up, the home's answer. */
 void write_grown(struct holder *holder, struct op *op, const struct msg *reply)
 {
 	struct segment *segment = op_segment(holder, op);
-	uint64_t page = op->msg.page;
+	uint64_t first = op->msg.page, last = op->whole ? last_page(op->whole) : first;
+	uint32_t req = op->req;
 	int error = reply->error;
 
 	if (!segment) {
@@ -140,13 +175,14 @@ void write_grown(struct holder *holder, struct op *op, const struct msg *reply)
 	list_remove(&op->link);
 	/* The kernel is answered first: only then can it give up what lies past the end. */
 	write_done(segment, op, error);
+	followers_grown(segment, req, error);
 	if (error && !reply->error)
 		object_revoked(segment->object);
 	if (!reply->error)
 		size_ordered(segment, reply, TAKE_RESIZED);
 	else
 		size_settle(segment);
-	fetch_tidy(segment, page);
+	fetches_tidy(segment, first, last);
 	object_settle(segment->object);
 }
 
@@ -192,7 +228,7 @@ static void write_exclusive(struct segment *segment, struct op *op, bool longer)
 	if (whole && whole->parts.error && write_start(op) >= write_start(whole) + whole->parts.done_bytes) {
 		write_ends(segment, op);
 		op_finish(segment->object->holder, op, whole->parts.error, NULL);
-	} else if (whole && whole->parts.unput & (bit_of(op) - 1)) {
+	} else if (whole && page_set_before(&whole->parts.unput, place_of(op))) {
 		op_keep_payload(op);
 		if (fetch)
 			fetch_keep(fetch, op);
@@ -362,7 +398,7 @@ void write_killed(struct holder *holder, struct op *op)
 
 	if (segment)
 		write_ends(segment, op);
-	if (!op->to && !op->parts.under_way)
+	if (!op->to && page_set_empty(&op->parts.under_way))
 		op_finish(holder, op, 0, NULL);
 	if (segment)
 		fetch_tidy(segment, page);

@@ -391,12 +391,12 @@ void home_status(const struct object *object, uint32_t from, uint32_t req)
 {
 	static const char *const states[] = {"new", "named", "unnamed", "removed", "revoked"};
 	struct bus *bus = object->home->bus;
-	char *text = bus_scratch(bus, MSG_PAYLOAD_BYTES);
+	char *text = bus_scratch(bus, LIST_BYTES);
 	struct object sum = {0};
 	struct segment all = files_sum(object, &sum);
 	struct msg fields = {0};
 	int used = snprintf(
-		text, MSG_PAYLOAD_BYTES,
+		text, LIST_BYTES,
 		"id: %" PRIu64 "\nhome: %s\nsize: %" PRIu64 "\nholders:%s\npages: %" PRIu64 "\nfaults: %" PRIu64
 		"\nhand-offs: %" PRIu64 "\nbytes: %" PRIu64 "\nlost: %" PRIu64 "\nrevert: %s\nowner: %s\naccess:%s\n"
 		"signals: %" PRIu64 "\nbyte-order: %s\nstate: %s\n",
@@ -405,8 +405,8 @@ void home_status(const struct object *object, uint32_t from, uint32_t req)
 		object->owner ? bus_name(bus, object->owner) : "none", owner_access_text(object), object->signals,
 		__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? "little" : "big", states[object->state]);
 
-	CHECK(used >= 0 && (size_t)used < MSG_PAYLOAD_BYTES);
-	fields.payload = payload_bytes(text, list_files(object, text, (size_t)used, MSG_PAYLOAD_BYTES));
+	CHECK(used >= 0 && (size_t)used < LIST_BYTES);
+	fields.payload = payload_bytes(text, list_files(object, text, (size_t)used, LIST_BYTES));
 	bus_answer(bus, from, req, 0, &fields);
 }
 

@@ -28,8 +28,10 @@ void holder_remove(struct home *home, struct page *entry, node_set holder)
 	entry->holders &= ~holder;
 	if (entry->mode == PAGE_EXCLUSIVE)
 		unpromise(home, entry);
-	if (!entry->holders)
-		entry->mode = PAGE_INVALID;
+	if (entry->holders)
+		return;
+	entry->mode = PAGE_INVALID;
+	entry->granted = 0;
 }
 
 /* --- waiting --------------------------------------------------------------------------------------------------------- */
@@ -132,6 +134,12 @@ static bool take_page(const struct segment *segment)
 	return bus_take_page(home->bus) || (home_end_replaced(home, UINT64_MAX) && bus_take_page(home->bus));
 }
 
+/* In units that make it last for days. */
+static uint32_t short_time(uint64_t ns)
+{
+	return (uint32_t)(ns >> 16);
+}
+
 /* Enters the waiter as holder. Before a page is granted exclusive its memory is promised, so that a PUT finds room. */
 static int hold(const struct segment *segment, struct page *entry, const struct waiter *waiter)
 {
@@ -147,26 +155,8 @@ static int hold(const struct segment *segment, struct page *entry, const struct 
 		unpromise(segment->object->home, entry);
 	}
 	entry->mode = (uint8_t)waiter->mode;
+	entry->granted = short_time(bus_of(segment)->now_ns);
 	return 0;
-}
-
-/* How many pages from `page` on, at most `count`, can be granted with it in one message without waiting. */
-static uint32_t grant_run(struct segment *segment, uint64_t page, const struct waiter *waiter)
-{
-	struct page *first = page_table_find(&segment->pages, page);
-	uint32_t run = 1;
-
-	for (; run < waiter->count && run < MSG_PAGES_MAX; run++) {
-		struct page *entry = NULL;
-
-		if (page + run < pages_of(segment->size_bytes))
-			entry = page_table_make(&segment->pages, page + run);
-		if (!entry || entry->transaction || sizes_block(segment, page + run) ||
-		    refusal(segment, page + run, entry, waiter) || in_the_way(segment, entry, waiter) ||
-		    (entry->flags & PAGE_DATA) != (first->flags & PAGE_DATA) || hold(segment, entry, waiter))
-			break;
-	}
-	return run;
 }
 
 static int grant(struct segment *segment, uint64_t page, struct page *entry, const struct waiter *waiter)
@@ -175,17 +165,19 @@ static int grant(struct segment *segment, uint64_t page, struct page *entry, con
 	                  .obj = segment->object->obj,
 	                  .seg = segment->number,
 	                  .page = page,
+	                  .count = 1,
 	                  .req = waiter->req,
 	                  .mode = (uint8_t)waiter->mode};
 	int error = hold(segment, entry, waiter);
 
 	if (error)
 		return error;
-	msg.count = grant_run(segment, page, waiter);
-	if (entry->flags & PAGE_DATA) {
+	if (entry->flags & PAGE_DATA && waiter->blind) {
+		msg.flags = GET_BLIND;
+	} else if (entry->flags & PAGE_DATA) {
 		msg.payload.kind = PAYLOAD_STORE;
-		msg.payload.length_bytes = msg.count * PAGE_BYTES;
-		segment->object->bytes += msg.payload.length_bytes;
+		msg.payload.length_bytes = PAGE_BYTES;
+		segment->object->bytes += PAGE_BYTES;
 	} else {
 		msg.flags = GRANT_ZERO;
 	}
@@ -280,24 +272,71 @@ static int wait_for_page(struct segment *segment, const struct waiter *request, 
 	return 0;
 }
 
+/*
+ * Who reads ahead must not take away what another node is using, and a store to a page that is held says nothing. But a page that is
+ * wanted from a node that got it a moment ago goes to and fro: for a while then, longer each time, nobody who reads ahead in this
+ * segment takes anything from others, and each page goes where it is needed.
+ */
+static void contend(struct segment *segment)
+{
+	uint64_t now_ns = bus_of(segment)->now_ns;
+
+	if (now_ns < segment->contended_until_ns)
+		return;
+	if (now_ns - segment->contended_until_ns > 2 * segment->contended_ns)
+		segment->contended_ns = CONTENDED_LEAST * bus_of(segment)->quiet_ns;
+	else if (segment->contended_ns < CONTENDED_MOST * bus_of(segment)->quiet_ns)
+		segment->contended_ns *= 2;
+	segment->contended_until_ns = now_ns + segment->contended_ns;
+}
+
+/* Whether who reads ahead may have the page. */
+static bool free_ahead(struct segment *segment, uint64_t page, const struct waiter *request)
+{
+	const struct page *entry = page_table_find(&segment->pages, page);
+	const struct bus *bus = bus_of(segment);
+	bool quiet = entry && !entry->transaction &&
+	             short_time(bus->now_ns) - entry->granted >= short_time(bus->quiet_ns);
+
+	if (!entry || (!entry->transaction && !in_the_way(segment, entry, request)))
+		return true;
+	if (!quiet)
+		contend(segment);
+	return quiet && bus->now_ns >= segment->contended_until_ns;
+}
+
+static bool run_free_ahead(struct segment *segment, const struct msg *msg, const struct waiter *request)
+{
+	for (uint32_t i = 0; i < msg->count; i++)
+		if (!free_ahead(segment, msg->page + i, request))
+			return false;
+	return true;
+}
+
 void pages_get(struct segment *segment, uint32_t from, const struct msg *msg)
 {
 	struct waiter request = {.from = from,
 	                         .req = msg->req,
-	                         .count = msg->count,
 	                         .mode = msg->mode == PAGE_EXCLUSIVE ? PAGE_EXCLUSIVE : PAGE_SHARED,
-	                         .past_end = msg->mode == PAGE_EXCLUSIVE && msg->flags & GET_PAST_END};
-	int error;
+	                         .past_end = msg->mode == PAGE_EXCLUSIVE && msg->flags & GET_PAST_END,
+	                         .blind = msg->mode == PAGE_EXCLUSIVE && msg->flags & GET_BLIND};
+	int refused = 0;
 
 	segment->object->faults++;
 	bus_of(segment)->faults++;
 	if (request.past_end && bus_broken(bus_of(segment), BREAK_SIZE_EARLY))
 		sizes_early(segment, msg->size);
-	error = request.mode == PAGE_EXCLUSIVE && !(segment->object->writers & seat(segment, from))
-	                ? -EPERM
-	                : wait_for_page(segment, &request, msg->page);
-	if (error)
-		grant_error(segment, msg->page, &request, error);
+	if (request.mode == PAGE_EXCLUSIVE && !(segment->object->writers & seat(segment, from)))
+		refused = -EPERM;
+	else if (!run_free_ahead(segment, msg, &request) && msg->flags & GET_AHEAD)
+		refused = -EAGAIN;
+	for (uint32_t i = 0; i < msg->count; i++) {
+		int error = refused ? refused : wait_for_page(segment, &request, msg->page + i);
+
+		if (error)
+			grant_error(segment, msg->page + i, &request, error);
+		request.req++;
+	}
 }
 
 static void recalled_one(struct segment *segment, uint32_t from, uint64_t page, enum page_mode mode)
@@ -338,7 +377,8 @@ static void violation(const struct segment *segment, uint32_t from, uint64_t pag
 	        bus_name(bus, from), page, segment->object->obj);
 }
 
-bool pages_put(struct segment *segment, uint32_t from, const struct msg *msg)
+/* Bytes of one page. */
+static bool put_one(struct segment *segment, const struct msg *msg)
 {
 	struct page *entry = page_table_find(&segment->pages, msg->page);
 	uint64_t start = msg->page * PAGE_BYTES + msg->offset;
@@ -346,14 +386,11 @@ bool pages_put(struct segment *segment, uint32_t from, const struct msg *msg)
 	uint32_t length = msg->payload.length_bytes;
 	struct action *action;
 
-	if (start >= end || object_dead(segment->object))
+	if (start >= end)
 		return false; /* cut off meanwhile */
 	if (length > end - start)
 		length = (uint32_t)(end - start);
-	if (!entry || entry->mode != PAGE_EXCLUSIVE || !(entry->holders & seat(segment, from))) {
-		violation(segment, from, msg->page);
-		if (!bus_broken(bus_of(segment), BREAK_NO_COHERENCE | BREAK_EARLY_GRANT | BREAK_NO_OPEN_FLUSH))
-			return false;
+	if (!entry) { /* with a broken core only */
 		entry = page_table_make(&segment->pages, msg->page);
 		if (!entry)
 			return false;
@@ -375,6 +412,46 @@ bool pages_put(struct segment *segment, uint32_t from, const struct msg *msg)
 	action->msg.offset = msg->offset;
 	action->msg.payload = payload_bytes(msg->payload.bytes, length);
 	return true;
+}
+
+static bool may_put(struct segment *segment, uint32_t from, const struct msg *msg)
+{
+	uint64_t last = (msg->page * PAGE_BYTES + msg->offset + msg->payload.length_bytes - 1) / PAGE_BYTES;
+
+	for (uint64_t page = msg->page; page <= last; page++) {
+		const struct page *entry = page_table_find(&segment->pages, page);
+
+		if (entry && entry->mode == PAGE_EXCLUSIVE && entry->holders & seat(segment, from))
+			continue;
+		if (page * PAGE_BYTES >= segment->size_bytes && !(msg->flags & PUT_GROWS))
+			continue; /* cut off meanwhile */
+		violation(segment, from, page);
+		return bus_broken(bus_of(segment), BREAK_NO_COHERENCE | BREAK_EARLY_GRANT | BREAK_NO_OPEN_FLUSH);
+	}
+	return true;
+}
+
+bool pages_put(struct segment *segment, uint32_t from, const struct msg *msg)
+{
+	struct msg one = *msg;
+	uint32_t put = 0;
+	bool taken = true;
+
+	if (object_dead(segment->object) || !may_put(segment, from, msg))
+		return false;
+
+	while (put < msg->payload.length_bytes) {
+		uint32_t length = PAGE_BYTES - one.offset;
+
+		if (length > msg->payload.length_bytes - put)
+			length = msg->payload.length_bytes - put;
+		one.payload = payload_bytes((const char *)msg->payload.bytes + put, length);
+		taken &= put_one(segment, &one);
+		put += length;
+		one.page++;
+		one.offset = 0;
+	}
+	return taken;
 }
 
 /* A node that does not answer a recall, though it lives, must not hold up the others for ever. */

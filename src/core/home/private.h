@@ -36,6 +36,7 @@ enum {
 struct page {
 	node_set holders;
 	struct transaction *transaction;
+	uint32_t granted; /* the last time, see short_time() */
 	uint8_t mode;
 	uint8_t flags;
 };
@@ -45,9 +46,9 @@ struct waiter {
 	struct list link;
 	uint32_t from;
 	uint32_t req;
-	uint32_t count;
 	enum page_mode mode;
 	bool past_end;
+	bool blind;
 };
 
 struct transaction {
@@ -67,6 +68,7 @@ struct segment {
 	struct resize *resize; /* see sizes.c */
 	uint64_t pages_data;
 	uint64_t lost;
+	uint64_t contended_ns, contended_until_ns; /* see contend() */
 };
 
 /*

@@ -30,6 +30,8 @@ struct conn {
 	uint32_t epoch;
 	uint64_t heard_ns;
 	uint64_t sent_ns;
+	uint64_t last_step; /* in which something was said, as this action */
+	size_t last_action;
 };
 
 /* Another node as far as known, with or without a session. */

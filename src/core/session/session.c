@@ -29,10 +29,22 @@ void conn_send(struct sessions *session, uint32_t slot, const struct msg *msg)
 	conn->sent_ns = bus->now_ns;
 	bus->bytes_out += msg->payload.length_bytes;
 	bus->messages_out += msg->type != MSG_PING;
+	conn->last_step = bus->steps;
+	conn->last_action = bus->actions.count;
 	action = bus_act(bus, ACT_SEND);
 	action->slot = slot;
 	action->msg = *msg;
 	action->msg.epoch = conn->epoch;
+}
+
+bool sessions_send_more(struct sessions *session, uint32_t number, const struct msg *msg)
+{
+	struct conn *conn = conn_of(session, number);
+
+	if (!conn || conn->last_step != session->bus->steps || !bus_add(session->bus, conn->last_action, msg))
+		return false;
+	session->bus->bytes_out += msg->payload.length_bytes;
+	return true;
 }
 
 void sessions_send(struct sessions *session, uint32_t number, const struct msg *msg)

@@ -36,6 +36,7 @@ void sessions_leave(struct sessions *session);
 
 /* For the bus. */
 void sessions_send(struct sessions *session, uint32_t number, const struct msg *msg);
+bool sessions_send_more(struct sessions *session, uint32_t number, const struct msg *msg); /* see bus_send_more() */
 bool sessions_reaches(const struct sessions *session, uint32_t number);
 void sessions_hang_up(struct sessions *session, uint32_t number, const char *why);
 const char *sessions_name(const struct sessions *session, uint32_t number);
