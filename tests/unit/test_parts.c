@@ -221,6 +221,28 @@ START_TEST(back_before)
 }
 END_TEST
 
+/* Goal: what was stored on top of a write that waits, and written back, is not undone when the write goes on. */
+START_TEST(stored_on_top)
+{
+	uint64_t obj, writing;
+	struct cluster *cluster = open_on_both(1000, BYTES, &obj);
+	struct msg back = {.type = REQ_WRITE, .obj = obj, .page = 1, .flags = WRITE_BACK};
+
+	ck_assert_int_eq(write_byte(cluster, 0, obj, 0, 0, 'o'), 0);
+	cluster_hold_kernel(cluster, 0);
+	writing = begin(cluster, obj, 0);
+	cluster_settle(cluster);
+	memset(text, 's', sizeof(text));
+	ck_assert_int_eq(cluster_do(cluster, 1, &back, text, PAGE_BYTES)->error, 0);
+	cluster_release_kernel(cluster, 0);
+	ck_assert_int_eq(cluster_answer(cluster, writing)->error, 0);
+	ck_assert_int_eq(read_page(cluster, 0, obj, 0)->bytes[0], 'n');
+	ck_assert_int_eq(read_page(cluster, 0, obj, 1)->bytes[0], 's');
+	cluster_check(cluster);
+	cluster_free(cluster);
+}
+END_TEST
+
 /* Goal: a write of several pages is one message of each kind, also when it makes the file longer. */
 START_TEST(in_one)
 {
@@ -341,6 +363,8 @@ START_TEST(ends_early)
 	if (_i < 3) {
 		cluster_release_kernel(cluster, 0);
 		ck_assert_int_eq(read_page(cluster, 1, obj, 0)->error, 0);
+		ck_assert_int_eq(resize(cluster, 0, obj, 0), 0);
+		ck_assert_uint_eq(cluster_kernel_size(cluster, 1, obj), 0);
 		cluster_check(cluster);
 	}
 	cluster_free(cluster);
@@ -363,6 +387,7 @@ int main(void)
 	tcase_add_test(test, home_dies);
 	tcase_add_test(test, read_again);
 	tcase_add_test(test, back_before);
+	tcase_add_test(test, stored_on_top);
 	tcase_add_loop_test(test, in_one, 0, 2);
 	suite_add_tcase(suite, test);
 	tcase_add_test(reads, quiet_only);

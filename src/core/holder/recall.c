@@ -46,8 +46,10 @@ void page_gone(struct segment *segment, uint64_t page, struct held *held)
 {
 	struct fetch *fetch = fetch_find(segment, page);
 
-	if (fetch && fetch->ahead)
+	if (fetch && fetch->ahead) {
 		ahead_give_up(segment, fetch);
+		fetch_tidy_only(segment, page);
+	}
 	segment->held_pages -= held->mode != PAGE_INVALID;
 	held->mode = PAGE_INVALID;
 	held->reread = false;

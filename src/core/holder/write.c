@@ -90,11 +90,33 @@ void write_done(struct segment *segment, struct op *op, int error)
 		cache_take(holder->cache, &segment->cached, TAKE_RECALL, page, page, 0);
 }
 
+/*
+ * The page that is written back has the bytes of a write that waits for pages before it, and what was stored on top of them: the
+ * write must not undo that.
+ */
+static void later_refresh(struct segment *segment, const struct op *back)
+{
+	struct list *link, *after;
+
+	list_for_each_safe(link, after, &segment->later)
+	{
+		const struct op *op = list_entry(link, struct op, link);
+		uint64_t from = write_start(op) > write_start(back) ? write_start(op) : write_start(back);
+		uint64_t end = write_end(op) < write_end(back) ? write_end(op) : write_end(back);
+
+		if (from < end)
+			memcpy((char *)op->msg.payload.bytes + (from - write_start(op)),
+			       (const char *)back->msg.payload.bytes + (from - write_start(back)), end - from);
+	}
+}
+
 /* The page is held exclusive: its bytes go home. */
 static void put(struct segment *segment, struct op *op)
 {
 	struct msg msg = put_message(segment, op);
 
+	if (!by_program(op))
+		later_refresh(segment, op);
 	list_remove(&op->link);
 	send_home(segment->object, &msg);
 	segment->put_bytes += msg.payload.length_bytes;
