@@ -221,7 +221,7 @@ START_TEST(back_before)
 }
 END_TEST
 
-/* Goal: what was stored on top of a write that waits, and written back, is not undone when the write goes on. */
+/* Goal: what was stored on top of a write that waits, and written back, or elsewhere since, is not undone when the write goes on. */
 START_TEST(stored_on_top)
 {
 	uint64_t obj, writing;
@@ -234,10 +234,13 @@ START_TEST(stored_on_top)
 	cluster_settle(cluster);
 	memset(text, 's', sizeof(text));
 	ck_assert_int_eq(cluster_do(cluster, 1, &back, text, PAGE_BYTES)->error, 0);
+	ck_assert_int_eq(write_byte(cluster, 0, obj, 1, 5, 'z'), 0);
 	cluster_release_kernel(cluster, 0);
 	ck_assert_int_eq(cluster_answer(cluster, writing)->error, 0);
-	ck_assert_int_eq(read_page(cluster, 0, obj, 0)->bytes[0], 'n');
-	ck_assert_int_eq(read_page(cluster, 0, obj, 1)->bytes[0], 's');
+	ck_assert_int_eq(read_page(cluster, 1, obj, 0)->bytes[0], 'n');
+	ck_assert_int_eq(read_page(cluster, 1, obj, 1)->bytes[0], 's');
+	ck_assert_int_eq(read_page(cluster, 1, obj, 1)->bytes[5], 'z');
+	ck_assert_int_eq(read_page(cluster, 1, obj, 2)->bytes[0], 'n');
 	cluster_check(cluster);
 	cluster_free(cluster);
 }
@@ -371,6 +374,34 @@ START_TEST(ends_early)
 }
 END_TEST
 
+/* Goal: it does not bring older bytes than those of a write of this node that waits for another page. */
+START_TEST(not_before_writes)
+{
+	struct cluster *cluster = cluster_new(3, 1000);
+	uint64_t obj = make(cluster, 0, "a"), reading;
+	struct msg read = {.type = REQ_READ, .obj = obj, .page = 1, .count = 2};
+
+	ck_assert_int_eq(resize(cluster, 0, obj, BYTES), 0);
+	for (unsigned node = 0; node < 3; node++)
+		ck_assert_int_eq(simple(cluster, node, REQ_OPEN, obj, PAGE_EXCLUSIVE), 0);
+	for (uint64_t page = 0; page < PAGES; page++)
+		ck_assert_int_eq(write_byte(cluster, page > 0, obj, page, 0, 'o'), 0);
+	cluster_hold_kernel(cluster, 0);
+	begin(cluster, obj, 0);
+	cluster_settle(cluster);
+	for (uint64_t page = 1; page < PAGES; page++)
+		ck_assert_int_eq(write_byte(cluster, 2, obj, page, 5, 'z'), 0);
+	cluster_advance(cluster, 100 * QUIET_NS);
+	reading = cluster_request(cluster, 1, &read, NULL, 0);
+	cluster_settle(cluster);
+	ck_assert_int_eq(cluster_answer(cluster, reading)->error, -EAGAIN);
+	cluster_release_kernel(cluster, 0);
+	ck_assert_int_eq(read_page(cluster, 1, obj, 1)->bytes[0], 'n');
+	cluster_check(cluster);
+	cluster_free(cluster);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("parts");
@@ -392,6 +423,7 @@ int main(void)
 	suite_add_tcase(suite, test);
 	tcase_add_test(reads, quiet_only);
 	tcase_add_test(reads, gives_way);
+	tcase_add_test(reads, not_before_writes);
 	tcase_add_loop_test(reads, ends_early, 0, 4);
 	suite_add_tcase(suite, reads);
 	runner = srunner_create(suite);

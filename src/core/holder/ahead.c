@@ -44,7 +44,7 @@ void ahead_begin(struct segment *segment, struct op *op)
 	for (uint64_t page = first; page <= last; page++) {
 		struct fetch *fetch = fetch_make(segment, page);
 
-		if (!fetch) {
+		if (!fetch || fetch->keepers) { /* a write of it waits for other pages */
 			ahead_end(segment, op, -EAGAIN);
 			return;
 		}

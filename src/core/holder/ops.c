@@ -70,6 +70,7 @@ struct op *op_new(struct holder *holder, uint64_t token, const struct msg *msg)
 	op->stage = 0;
 	op->counted = false;
 	op->whole = NULL;
+	op->at_home = false;
 	op->follows = 0;
 	op->parts = (struct parts){0};
 	op->since_ns = holder->bus->now_ns;

@@ -152,7 +152,12 @@ static void next_part(struct segment *segment, struct op *whole)
 			continue;
 		list_remove(link);
 		fetch_let_go(segment, op);
-		write_page(segment, op);
+		if (op->at_home) {
+			part_put(segment, op);
+			write_done(segment, op, 0);
+		} else {
+			write_page(segment, op);
+		}
 		fetch_tidy(segment, page);
 		return;
 	}

@@ -55,6 +55,7 @@ struct op {
 	int stage;         /* what it is doing, as its part says */
 	bool counted;      /* in `keepers` of its page's fetch */
 	struct op *whole;  /* the write of several pages that it is a part of */
+	bool at_home;      /* its bytes are, in a page that was written back since */
 	uint32_t follows;  /* the part whose answer is for this one too; 0: none */
 	struct parts parts; /* of such a write */
 	bool late;         /* it has waited for STALE_NS, see writes_tick() */

@@ -91,22 +91,26 @@ void write_done(struct segment *segment, struct op *op, int error)
 }
 
 /*
- * The page that is written back has the bytes of a write that waits for pages before it, and what was stored on top of them: the
- * write must not undo that.
+ * The page that is written back has the bytes of a write that waits for pages before it, and what was stored on top of them: so far
+ * the write is done with the page. Later it would undo those stores, and what others have stored by then.
  */
-static void later_refresh(struct segment *segment, const struct op *back)
+static void later_written_back(struct segment *segment, const struct op *back)
 {
 	struct list *link, *after;
 
 	list_for_each_safe(link, after, &segment->later)
 	{
-		const struct op *op = list_entry(link, struct op, link);
-		uint64_t from = write_start(op) > write_start(back) ? write_start(op) : write_start(back);
-		uint64_t end = write_end(op) < write_end(back) ? write_end(op) : write_end(back);
+		struct op *op = list_entry(link, struct op, link);
+		uint64_t start = write_start(op);
 
-		if (from < end)
-			memcpy((char *)op->msg.payload.bytes + (from - write_start(op)),
-			       (const char *)back->msg.payload.bytes + (from - write_start(back)), end - from);
+		if (op->msg.page != back->msg.page || write_end(back) <= start)
+			continue;
+		op->at_home = write_end(back) >= write_end(op);
+		if (op->at_home)
+			continue;
+		op->msg.offset += (uint32_t)(write_end(back) - start);
+		op->msg.payload.length_bytes -= (uint32_t)(write_end(back) - start);
+		op->msg.payload.bytes = (const char *)op->msg.payload.bytes + (write_end(back) - start);
 	}
 }
 
@@ -116,7 +120,7 @@ static void put(struct segment *segment, struct op *op)
 	struct msg msg = put_message(segment, op);
 
 	if (!by_program(op))
-		later_refresh(segment, op);
+		later_written_back(segment, op);
 	list_remove(&op->link);
 	send_home(segment->object, &msg);
 	segment->put_bytes += msg.payload.length_bytes;
