@@ -9,6 +9,8 @@
 #include "base/check.h"
 #include "node.h"
 
+#define OFF_CPU_NS (1 * MS)
+
 /* --- faults -------------------------------------------------------------------------------------------------------- */
 
 static bool past_end(const struct inode *inode, unsigned index)
@@ -430,6 +432,8 @@ static int write_pieces(struct inode *inode, uint64_t from, uint64_t end, struct
 			pagecache_pause(inode);
 	}
 	request->data_bytes = pieces.bytes;
+	if (random_permille(inode_sched(inode), 40)) /* the thread does not run for a while */
+		task_sleep(inode_sched(inode), random_below(inode_sched(inode), OFF_CPU_NS));
 	for (unsigned i = 0; i < pieces.count; i++)
 		while (pieces.of[i].page->writebacks)
 			pagecache_wait(inode, "a write-back, to write");
