@@ -257,9 +257,28 @@ START_TEST(maker_dies)
 	cluster_kill(cluster, 1);
 	cluster_settle(cluster);
 	ck_assert_uint_eq(find(cluster, 2, object, "db"), 0);
+	cluster_advance(cluster, 2 * OP_TIMEOUTS * CLUSTER_TIMEOUT_NS);
 	ck_assert_int_eq(ask(cluster, 0, &(struct msg){.type = REQ_GETATTR, .obj = object + 2})->error, -ESTALE);
 	ck_assert_int_eq(remove_name(cluster, 2, "a"), 0);
 	expect_empty(cluster);
+}
+END_TEST
+
+/* Goal: a file that got its name stays, though its home loses touch with who made it before it hears of that. */
+START_TEST(maker_out_of_touch)
+{
+	struct cluster *cluster = cluster_new(3, 1000);
+	uint64_t object = whole(make(cluster, 1, "a")), file;
+
+	cluster_lose(cluster, 0, MSG_LINK);
+	file = create(cluster, 2, object, "db");
+	cluster_lose_no_more(cluster, 0, MSG_LINK);
+	cluster_kill(cluster, 2);
+	cluster_advance(cluster, 2 * OP_TIMEOUTS * CLUSTER_TIMEOUT_NS);
+	ck_assert_uint_eq(find(cluster, 0, object, "db"), file);
+	ck_assert_int_eq(ask(cluster, 0, &(struct msg){.type = REQ_GETATTR, .obj = file})->error, 0);
+	cluster_check(cluster);
+	cluster_free(cluster);
 }
 END_TEST
 
@@ -345,6 +364,7 @@ int main(void)
 	tcase_add_loop_test(test, with_its_object, 0, 2);
 	tcase_add_test(test, unnamed);
 	tcase_add_test(test, maker_dies);
+	tcase_add_test(test, maker_out_of_touch);
 	tcase_add_test(test, said_again);
 	tcase_add_test(test, listed);
 	tcase_add_test(test, status);

@@ -541,7 +541,6 @@ static void refuse(struct home *home, uint32_t from, const struct msg *msg, int 
 		grant.type = MSG_GRANT;
 		grant.flags = 0;
 		grant.mode = PAGE_INVALID;
-		grant.count = 1;
 		grant.error = error;
 		bus_send(home->bus, from, &grant);
 		break;
@@ -641,15 +640,6 @@ void home_message(struct home *home, uint32_t from, const struct msg *msg)
 		dispatch(object, from, msg);
 }
 
-/* What it was about to name has no name, and will have none. */
-static void forget_made(struct object *object, uint32_t number)
-{
-	if (object->state != OBJECT_NEW || object->maker != number)
-		return;
-	home_enter(object, OBJECT_REMOVED);
-	home_settle(object);
-}
-
 /* One may end others: their numbers are looked up anew. */
 static void for_each_object(struct home *home, void (*each)(struct object *, uint32_t), uint32_t number)
 {
@@ -721,11 +711,21 @@ static void look_after_new(struct home *home)
 	home->back_ns = 0;
 }
 
+/* What it was about to name may have got the name, and the directory's word be on its way here, or lost. */
+static void forget_maker(struct home *home, uint32_t number)
+{
+	const struct object *object, *after;
+
+	HASH_ITER(hh, home->objects, object, after)
+	if (object->state == OBJECT_NEW && object->maker == number)
+		home->back_ns = home->bus->now_ns;
+}
+
 void home_node_lost(struct home *home, uint32_t number)
 {
 	forget_user(home, number);
 	for_each_object(home, node_died, number);
-	for_each_object(home, forget_made, number);
+	forget_maker(home, number);
 	for (unsigned i = 0; i < NODES_MAX; i++)
 		if (home->waiting[i].number == number)
 			home->waiting[i].number = home->waiting[i].count = 0;

@@ -130,7 +130,7 @@ struct home {
 	struct bus *bus;
 	struct object *objects; /* and files */
 	unsigned files_count;   /* of them */
-	uint64_t back_ns;       /* when the directory was back, and what was NEW then is to be looked after; 0: nothing is */
+	uint64_t back_ns;       /* the directory was back, or a maker gone: what was NEW then is to be looked after; 0: nothing is */
 	uint64_t next_object;
 	uint64_t next_cookie;      /* of changes of size */
 	struct list replaced;      /* files by replaced_ns */
