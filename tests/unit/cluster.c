@@ -169,6 +169,7 @@ static void drive_reply(void *context, uint64_t token, const struct msg *msg)
 	answer->flags = msg->flags;
 	answer->attr = msg->attr;
 	answer->length = msg->payload.length_bytes;
+	ck_assert_uint_le(answer->length, sizeof(answer->bytes));
 	if (answer->length)
 		memcpy(answer->bytes, msg->payload.bytes, answer->length);
 	answered(node, answer);

@@ -23,7 +23,7 @@ struct answer {
 	uint32_t count, flags;
 	struct object_attr attr;
 	uint32_t length;
-	unsigned char bytes[MSG_PAYLOAD_BYTES];
+	unsigned char bytes[LIST_BYTES];
 };
 
 struct cluster;
