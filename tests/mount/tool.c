@@ -140,6 +140,8 @@ static int tool_hold(char **arguments)
 	if (fd < 0)
 		test_broken("open %s", arguments[0]);
 	memory = object_map(fd, (size_t)pages * TEST_PAGE_BYTES, writable);
+	if (madvise(memory, (size_t)pages * TEST_PAGE_BYTES, MADV_RANDOM)) /* these, and not what is around them */
+		test_broken("madvise");
 	for (unsigned p = 0; p < pages; p++) {
 		volatile uint64_t *word = (volatile uint64_t *)(memory + (size_t)p * TEST_PAGE_BYTES);
 
