@@ -411,6 +411,20 @@ static void pieces_returned(struct inode *inode, struct pieces *pieces, uint32_t
 	pagecache_unlock(inode, last);
 }
 
+/* The daemon gets what is in the pages when it takes the request, also what was stored there since. */
+static void pieces_sent(const struct pieces *pieces)
+{
+	for (unsigned i = 0; i < pieces->count; i++) {
+		const struct piece *piece = &pieces->of[i];
+		uint64_t *words = pieces->request->words + i * PAGE_WORDS;
+		unsigned first = (unsigned)(piece->change.from % PAGE_BYTES / BLOCK_BYTES);
+		unsigned count = (unsigned)((piece->change.bytes + BLOCK_BYTES - 1) / BLOCK_BYTES);
+
+		if (piece->page->incarnation == piece->incarnation)
+			memcpy(words + first, piece->page->words + first, count * sizeof(*words));
+	}
+}
+
 /* One FUSE_WRITE. The kernel stops early where a page of the program's buffer is not there. */
 static int write_pieces(struct inode *inode, uint64_t from, uint64_t end, struct thread *thread, uint32_t *done_bytes)
 {
@@ -437,6 +451,7 @@ static int write_pieces(struct inode *inode, uint64_t from, uint64_t end, struct
 	for (unsigned i = 0; i < pieces.count; i++)
 		while (pieces.of[i].page->writebacks)
 			pagecache_wait(inode, "a write-back, to write");
+	pieces_sent(&pieces);
 	kernel_call(request, thread);
 	*done_bytes = request->error ? 0 : request->reply_count ? request->reply_count : pieces.bytes;
 	pagecache_pause(inode);
