@@ -168,23 +168,29 @@ void pagecache_release_writes(struct inode *inode)
 	pagecache_changed(inode);
 }
 
-void pagecache_flush(struct inode *inode, unsigned first)
+/* Begins to write back what is dirty; with `all`, also what an earlier write-back is under way of, once that has ended. */
+static void begin_write_back(struct inode *inode, unsigned first, unsigned last, bool all)
 {
 	struct request *run = NULL;
 
-	for (unsigned i = first; i < OBJECT_PAGES; i++) {
+	for (unsigned i = first; i <= last && i < OBJECT_PAGES; i++) {
 		struct page *page = &inode->pages[i];
 
 		if (!page->present || !page->dirty)
 			continue;
 		pagecache_lock(inode, page, "a page lock, to write back");
-		while (page->dirty && page->writebacks)
+		while (all && page->dirty && page->writebacks)
 			pagecache_wait(inode, "a write-back before the next");
-		if (page->dirty)
+		if (page->dirty && !page->writebacks)
 			run = writeback_page(inode, run, i);
 		pagecache_unlock(inode, page);
 	}
 	writeback_start(inode, run);
+}
+
+void pagecache_flush(struct inode *inode, unsigned first)
+{
+	begin_write_back(inode, first, OBJECT_PAGES - 1, true);
 	for (unsigned i = first; i < OBJECT_PAGES; i++)
 		while (inode->pages[i].writebacks)
 			pagecache_wait(inode, "write-backs");
@@ -225,24 +231,6 @@ void pagecache_invalidate(struct inode *inode, unsigned first, unsigned last)
 	}
 }
 
-/* sync_file_range(SYNC_FILE_RANGE_WRITE): begins to write back what is dirty, and waits for locks only. */
-static void begin_write_back(struct inode *inode, unsigned first, unsigned last)
-{
-	struct request *run = NULL;
-
-	for (unsigned i = first; i <= last && i < OBJECT_PAGES; i++) {
-		struct page *page = &inode->pages[i];
-
-		if (!page->present || !page->dirty)
-			continue;
-		pagecache_lock(inode, page, "a page lock, to write back");
-		if (page->dirty && !page->writebacks)
-			run = writeback_page(inode, run, i);
-		pagecache_unlock(inode, page);
-	}
-	writeback_start(inode, run);
-}
-
 /*
  * The barrier of K4. fallocate() through a handle of the daemon's own takes the inode lock, writes back all that is
  * dirty from the page on, and waits for all write-backs of the inode; the daemon answers FUSE_FALLOCATE with an error.
@@ -265,8 +253,8 @@ static void barrier(struct inode *inode, unsigned first, unsigned last)
 
 void kernel_notify(struct inode *inode, unsigned first, unsigned last)
 {
-	if (last != first && inode->own_handle)
-		begin_write_back(inode, first, last);
+	if (last != first && inode->own_handle) /* sync_file_range(SYNC_FILE_RANGE_WRITE) */
+		begin_write_back(inode, first, last, false);
 	inode->attr_version = ++inode->node->attr_version;
 	pagecache_invalidate(inode, first, last);
 	if (inode->node->old_kernel)

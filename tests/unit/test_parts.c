@@ -17,16 +17,21 @@ static uint64_t begin(struct cluster *cluster, uint64_t obj, uint32_t flags)
 	return cluster_request(cluster, 1, &write, text, sizeof(text));
 }
 
-/* Of PAGES pages, open on two nodes; node 0 is home. */
-static struct cluster *open_on_both(uint64_t store_pages, uint64_t size_bytes, uint64_t *obj)
+/* Open on so many nodes; node 0 is home. */
+static struct cluster *open_on(unsigned nodes, uint64_t store_pages, uint64_t size_bytes, uint64_t *obj)
 {
-	struct cluster *cluster = cluster_new(2, store_pages);
+	struct cluster *cluster = cluster_new(nodes, store_pages);
 
 	*obj = make(cluster, 0, "a");
 	ck_assert_int_eq(resize(cluster, 0, *obj, size_bytes), 0);
-	for (unsigned node = 0; node < 2; node++)
+	for (unsigned node = 0; node < nodes; node++)
 		ck_assert_int_eq(simple(cluster, node, REQ_OPEN, *obj, PAGE_EXCLUSIVE), 0);
 	return cluster;
+}
+
+static struct cluster *open_on_both(uint64_t store_pages, uint64_t size_bytes, uint64_t *obj)
+{
+	return open_on(2, store_pages, size_bytes, obj);
 }
 
 /* Goal: all pages are asked for at once, and put in order, whichever comes first. */
@@ -377,13 +382,10 @@ END_TEST
 /* Goal: it does not bring older bytes than those of a write of this node that waits for another page. */
 START_TEST(not_before_writes)
 {
-	struct cluster *cluster = cluster_new(3, 1000);
-	uint64_t obj = make(cluster, 0, "a"), reading;
+	uint64_t obj, reading;
+	struct cluster *cluster = open_on(3, 1000, BYTES, &obj);
 	struct msg read = {.type = REQ_READ, .obj = obj, .page = 1, .count = 2};
 
-	ck_assert_int_eq(resize(cluster, 0, obj, BYTES), 0);
-	for (unsigned node = 0; node < 3; node++)
-		ck_assert_int_eq(simple(cluster, node, REQ_OPEN, obj, PAGE_EXCLUSIVE), 0);
 	for (uint64_t page = 0; page < PAGES; page++)
 		ck_assert_int_eq(write_byte(cluster, page > 0, obj, page, 0, 'o'), 0);
 	cluster_hold_kernel(cluster, 0);

@@ -97,27 +97,30 @@ static enum page_mode mode_now(const struct segment *segment)
 	return segment->writers ? PAGE_EXCLUSIVE : PAGE_SHARED;
 }
 
-/* What its requests need: the mode, how far its writes go, and whether they overwrite all that is there. */
-static enum page_mode fetch_needs(const struct segment *segment, const struct fetch *fetch, uint64_t *end, bool *blind)
+struct needs {
+	enum page_mode mode;
+	uint64_t end; /* how far its writes go */
+	bool blind;   /* they overwrite all that is there */
+};
+
+/* What its requests need. */
+static struct needs fetch_needs(const struct segment *segment, const struct fetch *fetch)
 {
-	enum page_mode mode = mode_now(segment);
+	struct needs needs = {.mode = mode_now(segment), .blind = !fetch->ahead && !list_empty(&fetch->ops)};
 	struct list *link, *after;
 
-	*end = 0;
-	*blind = !fetch->ahead && !list_empty(&fetch->ops);
 	list_for_each_safe(link, after, &fetch->ops)
 	{
-		const struct msg *msg = &list_entry(link, struct op, link)->msg;
-		uint64_t op_end = msg->page * PAGE_BYTES + msg->offset + msg->payload.length_bytes;
+		const struct op *op = list_entry(link, struct op, link);
 
-		*blind &= msg->type == REQ_WRITE && msg->payload.length_bytes == PAGE_BYTES;
-		if (msg->type != REQ_WRITE)
+		needs.blind &= op->msg.type == REQ_WRITE && op->msg.payload.length_bytes == PAGE_BYTES;
+		if (op->msg.type != REQ_WRITE)
 			continue;
-		mode = PAGE_EXCLUSIVE;
-		if (!(msg->flags & WRITE_BACK) && op_end > *end)
-			*end = op_end;
+		needs.mode = PAGE_EXCLUSIVE;
+		if (by_program(op) && write_end(op) > needs.end)
+			needs.end = write_end(op);
 	}
-	return mode;
+	return needs;
 }
 
 void fetch_send(struct segment *segment, struct fetch *fetch)
@@ -127,17 +130,16 @@ void fetch_send(struct segment *segment, struct fetch *fetch)
 	                  .seg = segment->cached.seg,
 	                  .page = fetch->page,
 	                  .count = 1};
-	bool blind;
+	struct needs needs = fetch_needs(segment, fetch);
 
-	fetch->mode = fetch_needs(segment, fetch, &msg.size, &blind);
-	fetch->past_end = msg.size > segment->size_bytes;
+	fetch->mode = needs.mode;
+	fetch->past_end = needs.end > segment->size_bytes;
 	fetch->asked = true;
 	fetch->downgraded = false;
 	fetch->req = ++segment->object->holder->next_req;
 	msg.mode = (uint8_t)fetch->mode;
-	msg.flags = (fetch->past_end ? GET_PAST_END : 0) | (fetch->ahead ? GET_AHEAD : 0) | (blind ? GET_BLIND : 0);
-	if (!fetch->past_end)
-		msg.size = 0;
+	msg.flags = (fetch->past_end ? GET_PAST_END : 0) | (fetch->ahead ? GET_AHEAD : 0) | (needs.blind ? GET_BLIND : 0);
+	msg.size = fetch->past_end ? needs.end : 0;
 	msg.req = fetch->req;
 	send_home(segment->object, &msg);
 }
@@ -331,13 +333,13 @@ static void granted_page(struct segment *segment, struct fetch *fetch, const str
 	enum page_mode mode = (enum page_mode)grant->mode;
 	struct held *held = page_table_find(&segment->pages, fetch->page);
 	struct list *link, *after;
-	uint64_t page = fetch->page, end;
-	bool wrote, blind;
+	uint64_t page = fetch->page;
+	bool wrote;
 
 	fetch->asked = false;
 	if (fetch->downgraded) /* our DOWNGRADE may have reached the home behind this grant */
 		mode = PAGE_SHARED;
-	if (mode < fetch_needs(segment, fetch, &end, &blind) && !bus_broken(holder->bus, BREAK_NO_OPEN_FLUSH)) {
+	if (mode < fetch_needs(segment, fetch).mode && !bus_broken(holder->bus, BREAK_NO_OPEN_FLUSH)) {
 		/* A writable open or a write came in between. */
 		if (fetch->ahead)
 			ahead_give_up(segment, fetch);
