@@ -327,6 +327,35 @@ START_TEST(listed)
 }
 END_TEST
 
+/* Goal: who is told of a name while its own LIST is on its way is told of the next change of it, too. */
+START_TEST(told_before_the_list)
+{
+	struct cluster *cluster = cluster_new(3, 1000);
+	uint64_t object = whole(make(cluster, 0, "a"));
+	struct msg list = {.type = REQ_LIST, .dir = object}, remove = {.type = REQ_REMOVE, .dir = object};
+	struct msg rename = {.type = REQ_RENAME, .dir = object, .to_dir = object};
+	uint64_t renaming, removing, file = create(cluster, 0, object, "old");
+
+	ck_assert_int_eq(simple(cluster, 2, REQ_OPEN, file, PAGE_SHARED), 0);
+	create(cluster, 0, object, "new");
+	ck_assert_uint_ne(find(cluster, 1, object, "new"), 0);
+	renaming = cluster_request(cluster, 0, &rename, "old\0new", 8);
+	while (!cluster_count(cluster, 1, MSG_NAME_RECALL))
+		ck_assert(cluster_step(cluster));
+	cluster_request(cluster, 1, &list, NULL, 0);
+	while (!cluster_answer(cluster, renaming)->done)
+		ck_assert(cluster_step(cluster));
+	removing = cluster_request(cluster, 0, &remove, "new", 4);
+	cluster_settle(cluster);
+	ck_assert_int_eq(cluster_answer(cluster, renaming)->error, 0);
+	ck_assert_int_eq(cluster_answer(cluster, removing)->error, 0);
+	ck_assert_uint_eq(find(cluster, 1, object, "new"), 0);
+	ck_assert_int_eq(simple(cluster, 2, REQ_RELEASE, file, PAGE_SHARED), 0);
+	ck_assert_int_eq(remove_name(cluster, 0, "a"), 0);
+	expect_empty(cluster);
+}
+END_TEST
+
 /* Goal: status is about all files, and says what they are called and who has any of them open. */
 START_TEST(status)
 {
@@ -367,6 +396,7 @@ int main(void)
 	tcase_add_test(test, maker_out_of_touch);
 	tcase_add_test(test, said_again);
 	tcase_add_test(test, listed);
+	tcase_add_test(test, told_before_the_list);
 	tcase_add_test(test, status);
 	suite_add_tcase(suite, test);
 	runner = srunner_create(suite);

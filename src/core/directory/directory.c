@@ -417,11 +417,11 @@ static void recall(struct directory *directory, struct change *change)
 	}
 }
 
-/* Who keeps the list has left a gap there; so has who was asked while its own LIST was on its way here. */
+/* Who keeps the list has left a gap there; so has who was asked while its own LIST was on its way here, and keeps the name now. */
 static void announce(struct directory *directory, const struct name_key *key, node_set asked)
 {
 	const struct dir *dir = dir_find(&directory->names, key->dir);
-	const struct name *name = name_find(&directory->names, key);
+	struct name *name = name_find(&directory->names, key);
 	char *text = bus_text(directory->bus, "%s", key->name);
 	struct msg msg = {.type = MSG_NAME,
 	                  .dir = key->dir,
@@ -429,6 +429,8 @@ static void announce(struct directory *directory, const struct name_key *key, no
 	                  .cookie = name ? name->cookie : 0,
 	                  .payload = payload_bytes(text, strlen(text) + 1)};
 
+	if (name)
+		name->sharers |= asked;
 	if (dir)
 		bus_send_all(directory->bus, dir->listers | asked, &msg);
 }
