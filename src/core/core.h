@@ -48,7 +48,7 @@ enum action_type {
 	ACT_SHOW,        /* token, show: what the kernel believes about a segment's size, then EV_SHOWN; in the same threads */
 	ACT_UNSHOW,      /* token: that show changes nothing any more; its EV_SHOWN comes as soon as that is certain */
 	ACT_WAKE,        /* token: an end that was polled has got a signal, or is cut; not again before the next poll */
-	ACT_STORE_WRITE, /* msg.obj, .seg, .page, .offset, .payload */
+	ACT_STORE_WRITE, /* msg.obj, .seg, .page, .offset, .payload, .flags PUT_OVER: as in PUT, up to .low in the page */
 	ACT_STORE_DROP,  /* msg.obj, .seg, .page, .count (0: to the end) */
 	ACT_CONNECT,     /* token, text: an address */
 	ACT_CLOSE,       /* slot; text: why. EV_DISCONNECTED follows in a later step */

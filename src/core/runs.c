@@ -24,7 +24,7 @@ static bool fits(const struct msg *last, const struct msg *next)
 		return next->req == last->req + last->count && next->error == last->error &&
 		       payload_goes_on(&last->payload, &next->payload);
 	case MSG_PUT:
-		return !next->offset &&
+		return !next->offset && !(next->flags & PUT_OVER) &&
 		       (last->offset + last->payload.length_bytes) % PAGE_BYTES == 0 &&
 		       payload_goes_on(&last->payload, &next->payload);
 	default:

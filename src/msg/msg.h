@@ -14,7 +14,7 @@
 
 #include "limits.h"
 
-#define PROTOCOL_VERSION 5
+#define PROTOCOL_VERSION 6
 
 /* A page's mode at a node, in growing order of what the node may do. */
 enum page_mode { PAGE_INVALID = 0, PAGE_SHARED = 1, PAGE_EXCLUSIVE = 2 };
@@ -59,7 +59,9 @@ enum msg_type {
 	MSG_DISOWN,    /* obj, cookie: the end that was its owner is no more */
 	MSG_DOWNGRADE, /* obj, seg: all that the node holds exclusive it now holds shared */
 	MSG_PUT,       /* obj, seg, page, offset in it, attr.mtime_ns, payload: bytes of pages that the node holds exclusive.
-	                  PUT_GROWS: req, size: the segment is at least that long from now on -> as a change of size */
+	                  PUT_GROWS: req, size: the segment is at least that long from now on -> as a change of size.
+	                  PUT_OVER: of the payload the first `size` bytes belong at the offset. What follows is the page from its
+	                  start, which may have been there before them or after: over them goes what has changed in it */
 	MSG_LINK,      /* directory to home: obj, flags LINK_*: how it is named; of a file payload NAME */
 	MSG_GONE,      /* home to directory: obj is no more, forget its name; with flags REQUEST_KEEP: it is, say by LINK how it is
 	                  named */
@@ -155,7 +157,8 @@ enum {
 	LINK_REPLACED = 1 << 27, /* besides LINK_NONE: another file has taken its name */
 	GET_AHEAD = 1 << 28,     /* not all are needed: -EAGAIN for all where another node uses one of them */
 	GET_BLIND = 1 << 29,     /* all of it is about to be overwritten: bytes are not needed, and do not come */
-	MSG_FLAGS = (1 << 30) - 1
+	PUT_OVER = 1 << 30,
+	MSG_FLAGS = INT32_MAX
 };
 
 /* What an error in a message may be: Linux has none beyond, and a kernel refuses to be told one. */

@@ -132,6 +132,7 @@ static const struct {
 	{ ATTR_KEEP, "keep-attr" },
 	{ OPEN_LINGERS, "lingers" },
 	{ PUT_GROWS, "grows" },
+	{ PUT_OVER, "over" },
 	{ GET_PAST_END, "past-end" },
 	{ SIZE_SITS, "sits" },
 	{ SETATTR_ATIME, "set-atime" },

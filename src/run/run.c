@@ -13,6 +13,7 @@
 #include "base/check.h"
 
 #define EVENTS_FIRST 16u
+#define WORD_BYTES 8u /* what a program stores at once, at most */
 
 struct run {
 	struct core *core;
@@ -117,11 +118,39 @@ static const struct msg *resolve(struct run *run, struct msg *msg)
 	return msg;
 }
 
+static uint32_t least(uint64_t one, uint64_t other)
+{
+	return (uint32_t)(one < other ? one : other);
+}
+
+/*
+ * The bytes below, and over them what has changed in the page above. A word that is what it was may still have been stored to,
+ * with just this value; that is not to be told apart.
+ */
+static int write_over(struct run *run, const struct msg *msg)
+{
+	const char *below = msg->payload.bytes, *above = below + msg->size;
+	uint32_t above_bytes = least(msg->payload.length_bytes - msg->size, msg->low);
+	uint32_t end = least(msg->offset + msg->size, msg->low), next;
+	char *was = (char *)run->pages, *page = was + PAGE_BYTES;
+
+	store_read(run->store, msg->obj, msg->seg, msg->page, 1, was);
+	memcpy(page, was, PAGE_BYTES);
+	memcpy(page, above, above_bytes);
+	for (uint32_t at = msg->offset; at < end; at = next) {
+		next = least(at - at % WORD_BYTES + WORD_BYTES, end);
+		if (memcmp(was + at, page + at, next - at) == 0)
+			memcpy(page + at, below + (at - msg->offset), next - at);
+	}
+	return store_write(run->store, msg->obj, msg->seg, msg->page, 0, page, end > above_bytes ? end : above_bytes);
+}
+
 /* The core reserves the page before it writes, so a failure means that the machine has no memory for the books. */
 static void write_page(struct run *run, const struct msg *msg)
 {
-	int result = store_write(run->store, msg->obj, msg->seg, msg->page, msg->offset, msg->payload.bytes,
-	                         msg->payload.length_bytes);
+	int result = msg->flags & PUT_OVER ? write_over(run, msg)
+	                                   : store_write(run->store, msg->obj, msg->seg, msg->page, msg->offset,
+	                                                 msg->payload.bytes, msg->payload.length_bytes);
 	char text[160];
 
 	if (result == 0)

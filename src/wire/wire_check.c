@@ -139,6 +139,14 @@ static int check_type(const struct msg *msg, const char **why)
 	return 0;
 }
 
+static bool over_good(const struct msg *msg)
+{
+	uint32_t length_bytes = msg->payload.length_bytes;
+
+	return !(msg->flags & PUT_GROWS) && msg->size > 0 && msg->size <= PAGE_BYTES - msg->offset && msg->size < length_bytes &&
+	       length_bytes - msg->size <= PAGE_BYTES;
+}
+
 static int check_payload_length(const struct msg *msg, const char **why)
 {
 	uint32_t length_bytes = msg->payload.length_bytes;
@@ -152,6 +160,8 @@ static int check_payload_length(const struct msg *msg, const char **why)
 	case RULE_PUT:
 		if (length_bytes == 0)
 			return refuse(why, -EBADMSG, "no bytes to put");
+		if (msg->flags & PUT_OVER)
+			return over_good(msg) ? 0 : refuse(why, -EBADMSG, "put of no page over its bytes");
 		return length_bytes <= MSG_PAYLOAD_BYTES - msg->offset ? 0 : refuse(why, -EMSGSIZE, "put of too many pages");
 	case RULE_GRANT:
 		granted_bytes = msg->error != 0 || (msg->flags & (GRANT_ZERO | GET_BLIND)) ? 0 : msg->count * PAGE_BYTES;

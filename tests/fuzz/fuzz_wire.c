@@ -120,7 +120,7 @@ static size_t append_message(uint8_t *to)
 		.count = 1 + (uint32_t)below(3),
 		.page = below(100),
 		.offset = (uint32_t)below(100),
-		.flags = below(4) ? 0 : (uint32_t)below(MSG_FLAGS + 2),
+		.flags = below(4) ? 0 : (uint32_t)below(MSG_FLAGS + 2u),
 		.seg = below(8) ? SEG_MEMORY : SEG_NONE,
 		.error = below(4) ? 0 : -(int32_t)below(ERRNO_MAX + 2),
 		.attr.mode = below(2) ? OBJECT_OWNED : 0,

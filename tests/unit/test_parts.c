@@ -251,6 +251,73 @@ START_TEST(stored_on_top)
 }
 END_TEST
 
+/*
+ * Goal: of a write whose page may have been read again since it was copied, what is written back while the page is dropped tells
+ * which of both it was. Read again: the write is newer, but for what was stored. Not read again: what was stored on top of it
+ * stays. And either way it is at home before the page is another node's.
+ */
+START_TEST(stored_meanwhile)
+{
+	uint64_t obj, writing, taking;
+	struct cluster *cluster = open_on_both(1000, BYTES, &obj);
+	struct msg write = {.type = REQ_WRITE, .obj = obj, .page = 1, .offset = 4};
+	struct msg back = {.type = REQ_WRITE, .obj = obj, .page = 1, .flags = WRITE_BACK};
+	struct msg take = {.type = REQ_WRITE, .obj = obj, .page = 1, .offset = 200};
+	bool newer = _i & 1, taken = _i & 2;
+
+	ck_assert_int_eq(read_page(cluster, 1, obj, 1)->error, 0);
+	ck_assert_int_eq(write_byte(cluster, 0, obj, 1, 0, 'o'), 0);
+	memcpy(text, read_page(cluster, 1, obj, 1)->bytes, PAGE_BYTES);
+	cluster_hold_kernel(cluster, 1);
+	taking = taken ? cluster_request(cluster, 0, &take, "z", 1) : 0;
+	cluster_settle(cluster);
+	writing = cluster_request(cluster, 1, &write, "nnnnnnnnnnnnnnnnnnnn", 20);
+	if (!newer)
+		memset(text + 4, 'n', 20);
+	memset(text + 100, 'm', 8);
+	cluster_request(cluster, 1, &back, text, PAGE_BYTES);
+	memset(text + 8, 's', 8);
+	ck_assert_int_eq(cluster_do(cluster, 1, &back, text, PAGE_BYTES)->error, 0);
+	ck_assert(!cluster_answer(cluster, writing)->done);
+	cluster_release_kernel(cluster, 1);
+	ck_assert_int_eq(cluster_answer(cluster, writing)->error, 0);
+	ck_assert(!taken || cluster_answer(cluster, taking)->done);
+	memcpy(text, read_page(cluster, 0, obj, 1)->bytes, PAGE_BYTES);
+	ck_assert_int_eq(memcmp(text, "o\0\0\0nnnnssssssssnnnnnnnn\0", 25), 0);
+	ck_assert_int_eq(text[100], 'm');
+	ck_assert_int_eq(text[200], taken ? 'z' : 0);
+	cluster_check(cluster);
+	cluster_free(cluster);
+}
+END_TEST
+
+/* Goal: a store on top of such a write is not undone by it when another node has the page already. */
+START_TEST(stored_elsewhere)
+{
+	uint64_t obj, writing, storing;
+	struct cluster *cluster = open_on_both(1000, BYTES, &obj);
+	struct msg write = {.type = REQ_WRITE, .obj = obj, .page = 1, .offset = 8};
+	struct msg back = {.type = REQ_WRITE, .obj = obj, .page = 1, .flags = WRITE_BACK};
+
+	ck_assert_int_eq(read_page(cluster, 1, obj, 1)->error, 0);
+	ck_assert_int_eq(write_byte(cluster, 0, obj, 1, 0, 'o'), 0);
+	memcpy(text, read_page(cluster, 1, obj, 1)->bytes, PAGE_BYTES);
+	cluster_hold_kernel(cluster, 1);
+	storing = cluster_request(cluster, 0, &write, "z", 1);
+	cluster_settle(cluster);
+	writing = cluster_request(cluster, 1, &write, "n", 1);
+	text[8] = 's';
+	if (_i)
+		cluster_request(cluster, 1, &back, text, PAGE_BYTES);
+	cluster_release_kernel(cluster, 1);
+	ck_assert_int_eq(cluster_answer(cluster, writing)->error, 0);
+	ck_assert(cluster_answer(cluster, storing)->done);
+	ck_assert_int_eq(read_page(cluster, 1, obj, 1)->bytes[8], 'z');
+	cluster_check(cluster);
+	cluster_free(cluster);
+}
+END_TEST
+
 /* Goal: a write of several pages is one message of each kind, also when it makes the file longer. */
 START_TEST(in_one)
 {
@@ -421,6 +488,8 @@ int main(void)
 	tcase_add_test(test, read_again);
 	tcase_add_test(test, back_before);
 	tcase_add_test(test, stored_on_top);
+	tcase_add_loop_test(test, stored_meanwhile, 0, 4);
+	tcase_add_loop_test(test, stored_elsewhere, 0, 2);
 	tcase_add_loop_test(test, in_one, 0, 2);
 	suite_add_tcase(suite, test);
 	tcase_add_test(reads, quiet_only);

@@ -57,6 +57,8 @@ static const struct msg good[] = {
 	{ .type = MSG_DOWNGRADE, .obj = OBJECT, .seg = 1 },
 	{ .type = MSG_PUT, .obj = OBJECT, .page = 9, .offset = 1, .payload = BYTES(PAGE_BYTES - 1) },
 	{ .type = MSG_PUT, .obj = OBJECT, .page = 9, .offset = 1, .payload = BYTES(3 * PAGE_BYTES) },
+	{ .type = MSG_PUT, .obj = OBJECT, .page = 9, .offset = 4094, .flags = PUT_OVER, .size = 2,
+	  .payload = BYTES(PAGE_BYTES + 2) },
 	{ .type = MSG_GET, .req = 23, .obj = OBJECT, .page = 9, .count = 3, .mode = PAGE_SHARED, .flags = GET_AHEAD },
 	{ .type = MSG_PUT, .req = 22, .obj = OBJECT, .page = 9, .flags = PUT_GROWS, .size = 9 * PAGE_BYTES + 1,
 	  .attr.mtime_ns = UINT64_MAX, .payload = BYTES(1) },
@@ -101,7 +103,7 @@ static const struct {
 	{ -EOPNOTSUPP, { .type = REQ_LOOKUP, .payload = TEXT("x") } },
 	{ -EOPNOTSUPP, { .type = REQ_SETATTR, .obj = OBJECT } },
 	{ -EOPNOTSUPP, { .type = 255 } },
-	{ -EOPNOTSUPP, { .type = MSG_PING, .flags = MSG_FLAGS + 1 } },
+	{ -EOPNOTSUPP, { .type = MSG_PING, .flags = MSG_FLAGS + 1u } },
 	{ -EBADMSG, { .type = MSG_PING, .mode = PAGE_EXCLUSIVE + 1 } },
 	{ -EBADMSG, { .type = MSG_PING, .dir = 2 } },
 	{ -EBADMSG, { .type = MSG_PING, .to_dir = 2 } },
@@ -165,6 +167,13 @@ static const struct {
 	{ -EMSGSIZE, { .type = MSG_NAME, .payload = BYTES(OBJECT_NAME_BYTES + 1) } },
 	{ -EBADMSG, { .type = MSG_NAME_RECALL, .dir = 2, .payload = TEXT("a") } },
 	{ -EBADMSG, { .type = MSG_PUT, .obj = OBJECT } },
+	{ -EBADMSG, { .type = MSG_PUT, .obj = OBJECT, .flags = PUT_OVER, .payload = BYTES(2) } },
+	{ -EBADMSG, { .type = MSG_PUT, .obj = OBJECT, .flags = PUT_OVER, .size = 2, .payload = BYTES(2) } },
+	{ -EBADMSG, { .type = MSG_PUT, .obj = OBJECT, .flags = PUT_OVER | PUT_GROWS, .size = 1, .payload = BYTES(2) } },
+	{ -EBADMSG,
+	  { .type = MSG_PUT, .obj = OBJECT, .flags = PUT_OVER, .size = 1, .payload = BYTES(PAGE_BYTES + 2) } },
+	{ -EBADMSG,
+	  { .type = MSG_PUT, .obj = OBJECT, .offset = 4095, .flags = PUT_OVER, .size = 2, .payload = BYTES(PAGE_BYTES) } },
 	{ -EMSGSIZE, { .type = MSG_PUT, .obj = OBJECT, .offset = 1, .payload = BYTES(MSG_PAYLOAD_BYTES) } },
 	{ -EMSGSIZE, { .type = MSG_PUT, .obj = OBJECT, .offset = PAGE_BYTES, .payload = BYTES(1) } },
 	{ -EMSGSIZE, { .type = MSG_PUT, .obj = OBJECT, .offset = UINT32_MAX, .payload = BYTES(2) } },
@@ -404,7 +413,7 @@ START_TEST(layout)
 		.seg = 0x61626364, .count = 0x1f, .page = 0x71727374757677 & 0xffffffffff, .offset = 0x81, .size = 0x91929394,
 		.low = 0xa1a2a3, .cookie = 0xb1b2b3b4b5b6b7b8, .attr = { 0777, 2, 3, 4, 5, 6, 7, 8 } };
 	static const uint8_t expected[] = {
-		'N', 'M', 'E', 'M', 5, 0, MSG_GET, 1, 160, 0, 0, 0, 0xfe, 0xff, 0xff, 0xff,
+		'N', 'M', 'E', 'M', 6, 0, MSG_GET, 1, 160, 0, 0, 0, 0xfe, 0xff, 0xff, 0xff,
 		2, 1, 4, 0, 0x14, 0x13, 0x12, 0x11, 0x24, 0x23, 0x22, 0x21, 0x32, 0x31, 0, 0,
 		0x64, 0x63, 0x62, 0x61, 0x1f, 0, 0, 0, 0x81, 0, 0, 0, 0xff, 1, 0, 0,
 		2, 0, 0, 0, 3, 0, 0, 0, 0x48, 0x47, 0x46, 0x45, 0x44, 0x43, 0x42, 0x41,
@@ -436,8 +445,8 @@ START_TEST(printing)
 	                 "GRANT req=16 error=0 obj=1:1 seg=0 page=3 count=2 mode=shared payload=8192");
 	ck_assert_str_eq(msg_print(&grant, small, sizeof(small)), "GRANT r");
 	ck_assert_str_eq(msg_print(&open, text, sizeof(text)), "OPEN req=1 obj=1:1 seg=none mode=invalid lingers");
-	ck_assert_str_eq(msg_print(&(struct msg){ .type = 200, .mode = 9, .flags = 0xc0000001 }, text, sizeof(text)),
-	                 "? type=200 mode=9 noreplace flags=0xc0000000");
+	ck_assert_str_eq(msg_print(&(struct msg){ .type = 200, .mode = 9, .flags = 0x80000001 }, text, sizeof(text)),
+	                 "? type=200 mode=9 noreplace flags=0x80000000");
 }
 END_TEST
 

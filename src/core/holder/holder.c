@@ -263,7 +263,7 @@ static void taken(void *context, struct cached *cached, enum take_goal goal, uin
 		upgraded(segment);
 		break;
 	case TAKE_STALE:
-		writes_unstale(segment);
+		stale_dropped(segment);
 		break;
 	case TAKE_ALL:
 		object_taken_all(segment->object);
@@ -323,16 +323,16 @@ static void ops_tick(struct holder *holder)
 void holder_tick(struct holder *holder)
 {
 	dwells_tick(holder);
-	writes_tick(holder);
+	stale_tick(holder);
 	objects_tick(holder);
 	ops_tick(holder);
 }
 
 uint64_t holder_deadline_ns(const struct holder *holder)
 {
-	uint64_t dwells = dwells_deadline_ns(holder), writes = writes_deadline_ns(holder);
+	uint64_t dwells = dwells_deadline_ns(holder), stale = stale_deadline_ns(holder);
 
-	return dwells < writes ? dwells : writes;
+	return dwells < stale ? dwells : stale;
 }
 
 /* --- what others may know ---------------------------------------------------------------------------------------------- */

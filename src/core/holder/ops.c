@@ -71,6 +71,8 @@ struct op *op_new(struct holder *holder, uint64_t token, const struct msg *msg)
 	op->counted = false;
 	op->whole = NULL;
 	op->at_home = false;
+	op->dropping = false;
+	op->late = false;
 	op->follows = 0;
 	op->parts = (struct parts){0};
 	op->since_ns = holder->bus->now_ns;
@@ -89,6 +91,15 @@ struct op *op_find(const struct holder *holder, uint32_t req)
 	return op && op->used && op->req == req ? op : NULL;
 }
 
+struct kept *kept_new(const void *bytes, uint32_t length_bytes)
+{
+	struct kept *kept = malloc(sizeof(*kept) + length_bytes);
+
+	CHECK(kept);
+	memcpy(kept->bytes, bytes, length_bytes);
+	return kept;
+}
+
 void op_keep_payload(struct op *op)
 {
 	struct payload *payload = &op->msg.payload;
@@ -101,9 +112,7 @@ void op_keep_payload(struct op *op)
 
 	if (op->kept || payload->kind != PAYLOAD_BYTES)
 		return;
-	op->kept = malloc(sizeof(*op->kept) + payload->length_bytes);
-	CHECK(op->kept);
-	memcpy(op->kept->bytes, payload->bytes, payload->length_bytes);
+	op->kept = kept_new(payload->bytes, payload->length_bytes);
 	payload->bytes = op->kept->bytes;
 }
 
@@ -124,6 +133,9 @@ void op_finish(struct holder *holder, struct op *op, int error, const struct msg
 	if (op->kept) /* this step's actions may still point into it */
 		bus_free_later(holder->bus, &op->kept->link);
 	op->kept = NULL;
+	if (op->over)
+		bus_free_later(holder->bus, &op->over->link);
+	op->over = NULL;
 	op->used = false;
 	holder->ops_open--;
 	if (op->whole)
@@ -160,8 +172,10 @@ void op_call(struct holder *holder, struct op *op, uint32_t to, const struct msg
 void ops_free(struct holder *holder)
 {
 	for (uint32_t i = 0; i < holder->ops_room; i++) {
-		if (holder->ops[i])
+		if (holder->ops[i]) {
 			free(holder->ops[i]->kept);
+			free(holder->ops[i]->over);
+		}
 		free(holder->ops[i]);
 	}
 	free(holder->ops);

@@ -152,12 +152,7 @@ static void next_part(struct segment *segment, struct op *whole)
 			continue;
 		list_remove(link);
 		fetch_let_go(segment, op);
-		if (op->at_home) {
-			part_put(segment, op);
-			write_done(segment, op, 0);
-		} else {
-			write_page(segment, op);
-		}
+		write_page(segment, op);
 		fetch_tidy(segment, page);
 		return;
 	}
@@ -219,7 +214,7 @@ static void fail_all(struct segment *segment, struct list *ops, int error)
 void writes_fail(struct segment *segment, int error)
 {
 	fail_all(segment, &segment->later, error);
-	fail_all(segment, &segment->object->holder->stale, error);
+	stale_fail(segment, error);
 }
 
 /* Whether dropping pages may have to wait for the lock of its last page, which nothing shows to be locked. */

@@ -7,6 +7,7 @@
  *   fetch.c    pages on their way here, reads
  *   ahead.c    reads of several pages
  *   write.c    writes
+ *   stale.c    writes whose page was read again
  *   parts.c    writes of several pages
  *   recall.c   pages on their way back, dwell
  *   size.c     what the kernel believes about a segment's size
@@ -58,7 +59,10 @@ struct op {
 	bool at_home;      /* its bytes are, in a page that was written back since */
 	uint32_t follows;  /* the part whose answer is for this one too; 0: none */
 	struct parts parts; /* of such a write */
-	bool late;         /* it has waited for STALE_NS, see writes_tick() */
+	bool dropping;     /* a write: its page is being dropped from the kernel's cache first */
+	bool late;         /* and has waited for STALE_NS, see stale_tick() */
+	struct kept *over; /* what the kernel has written back of that page since, not put yet */
+	uint32_t over_bytes;
 	uint64_t shown_bytes; /* what its kernel had been shown when a write came */
 	uint64_t puts;     /* of its segment when attributes were asked for */
 	uint64_t stale;    /* what a name that is looked up has led to, and is no more */
@@ -76,6 +80,7 @@ struct held {
 	uint8_t quick; /* recalls in a row that came soon after the grant; see dwell_until() */
 	bool recalled; /* RECALLED is to be sent when it is gone */
 	bool reread;   /* it was read again after it had gone */
+	uint16_t dropping; /* writes that wait until the kernel has dropped it: it is not given up before they are put */
 	uint32_t gone; /* segment.written when it went the last time */
 	bool blank;    /* nothing was written yet: the first PUT takes memory at the home */
 };
@@ -222,6 +227,7 @@ static inline struct bus *bus_of(const struct segment *segment)
 /* NULL if there are too many; a program's request is answered then. */
 struct op *op_new(struct holder *holder, uint64_t token, const struct msg *msg);
 struct op *op_find(const struct holder *holder, uint32_t req);
+struct kept *kept_new(const void *bytes, uint32_t length_bytes);
 /* Copies the request's payload, for an op that outlives the step. */
 void op_keep_payload(struct op *op);
 /* Answers the program, if it still waits. `fields` may be NULL. */
@@ -340,10 +346,12 @@ void write_grown(struct holder *holder, struct op *op, const struct msg *reply);
 void write_ends(struct segment *segment, struct op *op);
 /* Its kernel's write(2) ends: it has raised its size to `end_bytes` at least. */
 void written(struct segment *segment, struct op *request, uint64_t end_bytes);
-/* A TAKE_STALE is done. */
-void writes_unstale(struct segment *segment);
-void writes_tick(struct holder *holder);
-uint64_t writes_deadline_ns(const struct holder *holder);
+/* What says to the home that the page of the op has its bytes. */
+struct msg put_message(struct segment *segment, const struct op *op);
+/* The bytes of a write are at home, up to an end. */
+void written_to(struct op *op, uint64_t end_bytes);
+/* Stores that the kernel has written back do not come home: says so. */
+void stores_lost(struct object *object);
 /* Now and then a program's write waits until its home has taken what was put; whether this one does. */
 bool call_sync(struct segment *segment, struct op *request);
 /* Its bytes are at home, or never will be. */
@@ -355,6 +363,17 @@ void write_page(struct segment *segment, struct op *op);
 uint64_t writes_lock(const struct segment *segment, uint64_t page);
 void request_sync(struct holder *holder, struct op *op);
 void synced(struct holder *holder, struct op *op, const struct msg *reply);
+
+/* stale.c */
+/* The write goes on when the kernel has dropped its page, which is held. */
+void stale_drop(struct segment *segment, struct op *op, struct held *held);
+/* Whether what is written back is kept for such a write. */
+bool stale_keeps(struct segment *segment, struct op *back);
+void stale_killed(struct segment *segment, struct op *op);
+void stale_dropped(struct segment *segment); /* TAKE_STALE is done */
+void stale_fail(struct segment *segment, int error);
+void stale_tick(struct holder *holder);
+uint64_t stale_deadline_ns(const struct holder *holder);
 
 /* parts.c */
 void write_several(struct segment *segment, struct op *whole);

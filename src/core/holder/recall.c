@@ -50,6 +50,7 @@ void page_gone(struct segment *segment, uint64_t page, struct held *held)
 		ahead_give_up(segment, fetch);
 		fetch_tidy_only(segment, page);
 	}
+	CHECK(!held->dropping);
 	segment->held_pages -= held->mode != PAGE_INVALID;
 	held->mode = PAGE_INVALID;
 	held->reread = false;
@@ -65,7 +66,7 @@ static void gone_one(void *context, uint64_t page, void *item)
 {
 	struct held *held = item;
 
-	if (held->mode != PAGE_INVALID)
+	if (held->mode != PAGE_INVALID && !held->dropping)
 		page_gone(context, page, held);
 }
 

@@ -26,7 +26,7 @@ void write_ends(struct segment *segment, struct op *op)
 	op->stage = WRITE_INSIDE;
 }
 
-static struct msg put_message(struct segment *segment, const struct op *op)
+struct msg put_message(struct segment *segment, const struct op *op)
 {
 	struct msg msg = op->msg;
 	struct held *held = page_table_find(&segment->pages, op->msg.page);
@@ -90,6 +90,20 @@ void write_done(struct segment *segment, struct op *op, int error)
 		cache_take(holder->cache, &segment->cached, TAKE_RECALL, page, page, 0);
 }
 
+void written_to(struct op *op, uint64_t end_bytes)
+{
+	uint64_t start = write_start(op);
+
+	if (end_bytes <= start)
+		return;
+	op->at_home = end_bytes >= write_end(op);
+	if (op->at_home)
+		return;
+	op->msg.offset += (uint32_t)(end_bytes - start);
+	op->msg.payload.length_bytes -= (uint32_t)(end_bytes - start);
+	op->msg.payload.bytes = (const char *)op->msg.payload.bytes + (end_bytes - start);
+}
+
 /*
  * The page that is written back has the bytes of a write that waits for pages before it, and what was stored on top of them: so far
  * the write is done with the page. Later it would undo those stores, and what others have stored by then.
@@ -101,32 +115,33 @@ static void later_written_back(struct segment *segment, const struct op *back)
 	list_for_each_safe(link, after, &segment->later)
 	{
 		struct op *op = list_entry(link, struct op, link);
-		uint64_t start = write_start(op);
 
-		if (op->msg.page != back->msg.page || write_end(back) <= start)
-			continue;
-		op->at_home = write_end(back) >= write_end(op);
-		if (op->at_home)
-			continue;
-		op->msg.offset += (uint32_t)(write_end(back) - start);
-		op->msg.payload.length_bytes -= (uint32_t)(write_end(back) - start);
-		op->msg.payload.bytes = (const char *)op->msg.payload.bytes + (write_end(back) - start);
+		if (op->msg.page == back->msg.page)
+			written_to(op, write_end(back));
 	}
+}
+
+static void put_done(struct segment *segment, struct op *op)
+{
+	list_remove(&op->link);
+	part_put(segment, op);
+	write_done(segment, op, 0);
+	size_settle(segment);
 }
 
 /* The page is held exclusive: its bytes go home. */
 static void put(struct segment *segment, struct op *op)
 {
-	struct msg msg = put_message(segment, op);
+	struct msg msg;
 
+	if (by_program(op) || !stale_keeps(segment, op)) {
+		msg = put_message(segment, op);
+		send_home(segment->object, &msg);
+		segment->put_bytes += msg.payload.length_bytes;
+	}
 	if (!by_program(op))
 		later_written_back(segment, op);
-	list_remove(&op->link);
-	send_home(segment->object, &msg);
-	segment->put_bytes += msg.payload.length_bytes;
-	part_put(segment, op);
-	write_done(segment, op, 0);
-	size_settle(segment);
+	put_done(segment, op);
 }
 
 /* As one message with the part before it, if that has just been sent; the answer to that is for both. */
@@ -212,6 +227,16 @@ void write_grown(struct holder *holder, struct op *op, const struct msg *reply)
 	object_settle(segment->object);
 }
 
+void stores_lost(struct object *object)
+{
+	struct bus *bus = object->holder->bus;
+
+	if (!object->memory.unflushed++)
+		bus_log(bus, LOG_LEVEL_ERROR,
+		        "object %" PRIu64 ": its home %s is out of reach; what programs here stored last is lost", object->obj,
+		        bus_name(bus, home_of(object)));
+}
+
 static void write_unreachable(struct holder *holder, struct object *object, struct op *op)
 {
 	bool back = op->msg.flags & WRITE_BACK;
@@ -220,10 +245,8 @@ static void write_unreachable(struct holder *holder, struct object *object, stru
 		op_finish(holder, op, 0, NULL); /* revoked: nobody is to see it */
 		return;
 	}
-	if (back && object && !object->memory.unflushed++)
-		bus_log(holder->bus, LOG_LEVEL_ERROR,
-		        "object %" PRIu64 ": its home %s is out of reach; what programs here stored last is lost", object->obj,
-		        bus_name(holder->bus, home_of(object)));
+	if (back && object)
+		stores_lost(object);
 	op_finish(holder, op, -EIO, NULL);
 }
 
@@ -260,6 +283,8 @@ static void write_exclusive(struct segment *segment, struct op *op, bool longer)
 			fetch_keep(fetch, op);
 		list_remove(&op->link);
 		list_push_back(&segment->later, &op->link);
+	} else if (op->at_home) {
+		put_done(segment, op);
 	} else if (longer) {
 		put_grows(segment, op);
 	} else {
@@ -291,81 +316,6 @@ static void write_held(struct segment *segment, struct op *op)
 }
 
 /*
- * The kernel copies a write(2) into its pages before it asks. If a page has gone since the last write(2) and was read again, the
- * copy may have been made before: then the kernel has old bytes. It has to drop them, and what was stored on top of them goes home
- * first. Or it has evicted the page since without a word, and the write keeps the page locked: then that does not come to an end
- * before the write is answered.
- */
-static void drop_stale(struct segment *segment, struct op *op)
-{
-	struct holder *holder = segment->object->holder;
-	uint64_t page = op->msg.page;
-
-	op_keep_payload(op);
-	op->since_ns = holder->bus->now_ns;
-	list_remove(&op->link);
-	list_push_back(&holder->stale, &op->link);
-	cache_take(holder->cache, &segment->cached, TAKE_STALE, page, page, 0);
-}
-
-void writes_unstale(struct segment *segment)
-{
-	struct holder *holder = segment->object->holder;
-	struct list *link, *after;
-
-	list_for_each_safe(link, after, &holder->stale)
-	{
-		struct op *op = list_entry(link, struct op, link);
-
-		if (op_segment(holder, op) != segment || cache_covers_for(&segment->cached, op->msg.page, TAKE_STALE))
-			continue;
-		list_remove(link);
-		write_page(segment, op);
-	}
-	writes_cut(segment);
-}
-
-/* The first whose page may be locked by itself. */
-static struct op *first_stale(const struct holder *holder)
-{
-	struct list *link, *after;
-
-	list_for_each_safe(link, after, &holder->stale)
-	{
-		struct op *op = list_entry(link, struct op, link);
-
-		if (may_lock(request_of(op)) && op->msg.page == last_page(request_of(op)))
-			return op;
-	}
-	return NULL;
-}
-
-uint64_t writes_deadline_ns(const struct holder *holder)
-{
-	const struct op *op = first_stale(holder);
-
-	return op ? op->since_ns + STALE_NS : UINT64_MAX;
-}
-
-void writes_tick(struct holder *holder)
-{
-	while (writes_deadline_ns(holder) <= holder->bus->now_ns) {
-		struct op *op = first_stale(holder);
-		struct segment *segment = op_segment(holder, op);
-		struct held *held = page_table_find(&segment->pages, op->msg.page);
-
-		op->since_ns = holder->bus->now_ns;
-		if (!op->late) {
-			op->late = true; /* this node may have stood still: what has arrived meanwhile is looked at first */
-			continue;
-		}
-		held->reread = false;
-		list_remove(&op->link);
-		write_page(segment, op);
-	}
-}
-
-/*
  * What is written back need not be held: a write(2) may have copied a whole page there, of which this node hears later, and a
  * program have stored into it through a mapping.
  */
@@ -376,11 +326,12 @@ void write_page(struct segment *segment, struct op *op)
 	struct held *held = page_table_find(&segment->pages, page);
 	bool exclusive = held && held->mode == PAGE_EXCLUSIVE;
 	bool cut = by_program(op) && cache_covers_for(cached, page, TAKE_RESIZED);
+	bool here = op->at_home || (exclusive && !cut);
 
-	if (exclusive && !cut && by_program(op) && held->reread && held->gone == segment->written &&
+	if (here && !op->at_home && by_program(op) && held->reread && held->gone == segment->written &&
 	    !bus_broken(bus_of(segment), BREAK_REREAD_KEPT)) {
-		drop_stale(segment, op);
-	} else if (exclusive && !cut) {
+		stale_drop(segment, op, held);
+	} else if (here) {
 		write_held(segment, op);
 	} else {
 		part_leaves(segment->object->holder, op);
@@ -422,8 +373,10 @@ void write_killed(struct holder *holder, struct op *op)
 	struct segment *segment = op_segment(holder, op);
 	uint64_t page = op->msg.page;
 
-	if (segment)
+	if (segment) {
+		stale_killed(segment, op);
 		write_ends(segment, op);
+	}
 	if (!op->to && page_set_empty(&op->parts.under_way))
 		op_finish(holder, op, 0, NULL);
 	if (segment)

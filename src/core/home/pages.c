@@ -381,14 +381,15 @@ static void violation(const struct segment *segment, uint32_t from, uint64_t pag
 static bool put_one(struct segment *segment, const struct msg *msg)
 {
 	struct page *entry = page_table_find(&segment->pages, msg->page);
-	uint64_t start = msg->page * PAGE_BYTES + msg->offset;
+	bool over = msg->flags & PUT_OVER;
+	uint64_t start = msg->page * PAGE_BYTES + (over ? 0 : msg->offset);
 	uint64_t end = msg->flags & PUT_GROWS && msg->size > segment->size_bytes ? msg->size : segment->size_bytes;
 	uint32_t length = msg->payload.length_bytes;
 	struct action *action;
 
 	if (start >= end)
 		return false; /* cut off meanwhile */
-	if (length > end - start)
+	if (!over && length > end - start)
 		length = (uint32_t)(end - start);
 	if (!entry) { /* with a broken core only */
 		entry = page_table_make(&segment->pages, msg->page);
@@ -411,12 +412,18 @@ static bool put_one(struct segment *segment, const struct msg *msg)
 	action->msg.page = msg->page;
 	action->msg.offset = msg->offset;
 	action->msg.payload = payload_bytes(msg->payload.bytes, length);
+	if (over) {
+		action->msg.flags = PUT_OVER;
+		action->msg.size = msg->size;
+		action->msg.low = end - start;
+	}
 	return true;
 }
 
 static bool may_put(struct segment *segment, uint32_t from, const struct msg *msg)
 {
-	uint64_t last = (msg->page * PAGE_BYTES + msg->offset + msg->payload.length_bytes - 1) / PAGE_BYTES;
+	uint64_t end = msg->page * PAGE_BYTES + msg->offset + (msg->flags & PUT_OVER ? msg->size : msg->payload.length_bytes);
+	uint64_t last = (end - 1) / PAGE_BYTES;
 
 	for (uint64_t page = msg->page; page <= last; page++) {
 		const struct page *entry = page_table_find(&segment->pages, page);
@@ -439,7 +446,8 @@ bool pages_put(struct segment *segment, uint32_t from, const struct msg *msg)
 
 	if (object_dead(segment->object) || !may_put(segment, from, msg))
 		return false;
-
+	if (msg->flags & PUT_OVER)
+		return put_one(segment, msg);
 	while (put < msg->payload.length_bytes) {
 		uint32_t length = PAGE_BYTES - one.offset;
 
