@@ -307,6 +307,11 @@ static void drive_unshow(void *context, uint64_t token)
 	notify_unshow(((struct netmemfs *)context)->daemon.notify, token);
 }
 
+static void drive_peek(void *context, uint64_t token, const struct msg *page)
+{
+	notify_peek(((struct netmemfs *)context)->daemon.notify, token, page);
+}
+
 static void drive_wake(void *context, uint64_t end)
 {
 	signal_wake(&((struct netmemfs *)context)->daemon, end);
@@ -368,6 +373,7 @@ static const struct run_driver driver = {
 	.invalidate = drive_invalidate,
 	.show = drive_show,
 	.unshow = drive_unshow,
+	.peek = drive_peek,
 	.wake = drive_wake,
 	.connect = drive_connect,
 	.close = drive_close,

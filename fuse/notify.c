@@ -22,6 +22,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -39,7 +41,12 @@
 
 _Static_assert(NOTIFY_THREADS_MAX <= OWNS_THREADS_MAX, "each thread has its own way");
 
-enum job_type { JOB_INVALIDATE, JOB_SHOW, JOB_CLOSE };
+/* Since Linux 6.5; not in the headers of Debian 12. */
+#ifndef SYS_cachestat
+#define SYS_cachestat 451
+#endif
+
+enum job_type { JOB_INVALIDATE, JOB_SHOW, JOB_PEEK, JOB_CLOSE };
 
 struct job {
 	struct list link;
@@ -47,13 +54,16 @@ struct job {
 	uint64_t token;
 	uint64_t obj;
 
-	/* JOB_INVALIDATE */
+	/* JOB_INVALIDATE, JOB_PEEK */
 	uint64_t page;
 	uint64_t count; /* 0: to the end */
 	uint64_t pages; /* of the segment; 0: none can be on its way back */
 
 	/* JOB_SHOW */
 	struct showing showing;
+
+	/* JOB_PEEK */
+	bool cached;
 };
 
 struct notify {
@@ -164,6 +174,27 @@ static void show(struct notify *notify, struct job *job)
 	pthread_mutex_unlock(&notify->lock);
 }
 
+/*
+ * Unlike mincore() and notify_retrieve, cachestat() also finds a page whose bytes are not all there, which a write(2) has locked. Or
+ * a read, but that has asked the daemon by then, and is served before the fstat(). Where it cannot be known: true.
+ */
+static bool is_cached(struct notify *notify, const struct job *job)
+{
+	struct own *own = own_get(notify->daemon->owns, job->obj);
+	uint64_t range[] = { job->page * PAGE_BYTES, PAGE_BYTES };
+	struct { uint64_t cached, dirty, written_back, evicted, recently_evicted; } pages;
+	struct stat served;
+	bool cached = true;
+
+	if (own && own_fd(own) >= 0 && syscall(SYS_cachestat, own_fd(own), range, &pages, 0) == 0)
+		cached = pages.cached > 0;
+	if (cached && own && own_fd(own) >= 0)
+		(void)fstat(own_fd(own), &served);
+	if (own)
+		own_put(own);
+	return cached;
+}
+
 /* --- the pool ------------------------------------------------------------------------------------------------------ */
 
 static void report(struct notify *notify, struct job *job)
@@ -184,6 +215,10 @@ static void carry_out(struct notify *notify, struct job *job)
 		return;
 	case JOB_SHOW:
 		show(notify, job);
+		report(notify, job);
+		return;
+	case JOB_PEEK:
+		job->cached = is_cached(notify, job);
 		report(notify, job);
 		return;
 	case JOB_CLOSE:
@@ -306,6 +341,19 @@ void notify_unshow(struct notify *notify, uint64_t token)
 	shows_take_back(notify->shows, token);
 }
 
+void notify_peek(struct notify *notify, uint64_t token, const struct msg *page)
+{
+	struct job job = { .type = JOB_PEEK, .token = token, .obj = page->obj, .page = page->page };
+
+	if (!notify->session) {
+		struct event event = { .type = EV_PEEKED, .token = token };
+
+		run_event(notify->daemon->run, &event);
+		return;
+	}
+	job_push(notify, &job);
+}
+
 void notify_close(struct notify *notify, uint64_t obj)
 {
 	struct job job = { .type = JOB_CLOSE, .obj = obj };
@@ -328,6 +376,9 @@ static void raise_event(struct notify *notify, struct job *job)
 	if (job->type == JOB_SHOW) {
 		event.type = EV_SHOWN;
 		event.msg.size = job->showing.size_bytes;
+	} else if (job->type == JOB_PEEK) {
+		event.type = EV_PEEKED;
+		event.msg.count = job->cached;
 	}
 	if (job->type != JOB_SHOW || shows_end(notify->shows, &job->showing))
 		run_event(notify->daemon->run, &event);

@@ -51,6 +51,9 @@ void notify_show(struct notify *notify, uint64_t token, const struct show *show)
 /* That show changes nothing any more once EV_SHOWN was raised, which is soon. The driver's unshow(). */
 void notify_unshow(struct notify *notify, uint64_t token);
 
+/* Asks whether the kernel has the page of the file msg.obj in its cache, then raises EV_PEEKED. The driver's peek(). */
+void notify_peek(struct notify *notify, uint64_t token, const struct msg *page);
+
 /* No program has the file open any more: the daemon's own handle goes too, if there is one. */
 void notify_close(struct notify *notify, uint64_t obj);
 

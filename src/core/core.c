@@ -185,6 +185,9 @@ static void dispatch(struct core *core, const struct event *event)
 	case EV_SHOWN:
 		holder_shown(core->holder, event->token, event->msg.size);
 		break;
+	case EV_PEEKED:
+		holder_peeked(core->holder, event->token, event->msg.count);
+		break;
 	case EV_CONNECTED:
 		sessions_connected(core->session, event->slot, event->token);
 		break;

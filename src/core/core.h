@@ -23,6 +23,7 @@ enum event_type {
 	EV_INTERRUPT,      /* token: its program is being killed; the request is answered -EINTR if it still waits */
 	EV_INVALIDATED,    /* token: of the ACT_INVALIDATE that the kernel has carried out */
 	EV_SHOWN,          /* token: of the ACT_SHOW that was carried out; msg.size: what the kernel has */
+	EV_PEEKED,         /* token: of the ACT_PEEK; msg.count: 1 if the kernel has the page, or may have it */
 	EV_CONNECTED,      /* slot, token (of the ACT_CONNECT; 0: the peer connected to us) */
 	EV_CONNECT_FAILED, /* token, error */
 	EV_MESSAGE,        /* slot, msg */
@@ -47,6 +48,7 @@ enum action_type {
 	                    EV_INVALIDATED. Never carried out in the thread that serves requests */
 	ACT_SHOW,        /* token, show: what the kernel believes about a segment's size, then EV_SHOWN; in the same threads */
 	ACT_UNSHOW,      /* token: that show changes nothing any more; its EV_SHOWN comes as soon as that is certain */
+	ACT_PEEK,        /* token, msg.obj, .seg, .page: is it in the kernel's cache? then EV_PEEKED */
 	ACT_WAKE,        /* token: an end that was polled has got a signal, or is cut; not again before the next poll */
 	ACT_STORE_WRITE, /* msg.obj, .seg, .page, .offset, .payload, .flags PUT_OVER: as in PUT, up to .low in the page */
 	ACT_STORE_DROP,  /* msg.obj, .seg, .page, .count (0: to the end) */

@@ -181,6 +181,9 @@ static void carry_out(struct run *run, struct action *action)
 	case ACT_SHOW:
 		driver->show(run->context, action->token, &action->show);
 		break;
+	case ACT_PEEK:
+		driver->peek(run->context, action->token, msg);
+		break;
 	case ACT_WAKE:
 		driver->wake(run->context, action->token);
 		break;

@@ -21,6 +21,7 @@ struct run_driver {
 	void (*invalidate)(void *context, uint64_t token, const struct msg *range);
 	void (*show)(void *context, uint64_t token, const struct show *show);
 	void (*unshow)(void *context, uint64_t token);
+	void (*peek)(void *context, uint64_t token, const struct msg *page);
 	void (*wake)(void *context, uint64_t end);
 	void (*connect)(void *context, uint64_t token, const char *address);
 	void (*close)(void *context, uint32_t slot, const char *why);

@@ -1,13 +1,15 @@
 /*
  * writes ROUNDS MOUNT MOUNT...: one program, on the first mount, writes runs of whole pages by pwrite(), while others load them
  * through mappings, one on each mount. When pwrite() has returned, the writer's own mapping and every other has what was written;
- * now and then the writer stores beside it, which must not bring back what was before.
+ * now and then the writer stores beside it, which must not bring back what was before. Before that, a program writes what it had
+ * stored there, when another one has changed it: it must not be taken for the same.
  */
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "common.h"
@@ -81,6 +83,32 @@ static void program(unsigned number, void *context)
 		read_pages(shared, shared->mounts[number - 1]);
 }
 
+static void write_again(const char *mount, const char *other_mount)
+{
+	static const size_t lengths[] = { 1, TEST_PAGE_BYTES };
+	int fd = object_open(mount, NAME, O_RDWR), other = object_open(other_mount, NAME, O_RDWR);
+	char *memory = object_map(fd, PAGES * TEST_PAGE_BYTES, true);
+	char bytes[TEST_PAGE_BYTES], seen[TEST_PAGE_BYTES];
+
+	for (unsigned round = 0; round < 20; round++) {
+		size_t length = lengths[round % 2];
+
+		memset(memory, 'a' + (int)round, length);
+		memset(bytes, 'A', length);
+		if (pwrite(other, bytes, length, 0) != (ssize_t)length)
+			test_fail("pwrite failed: %m");
+		memset(bytes, 'a' + (int)round, length);
+		if (pwrite(fd, bytes, length, 0) != (ssize_t)length || pread(other, seen, length, 0) != (ssize_t)length)
+			test_fail("pwrite or pread failed: %m");
+		if (memcmp(bytes, seen, length) != 0)
+			test_fail("pwrite() of %zu bytes that had been stored there before has done nothing", length);
+	}
+	memset(memory, 0, TEST_PAGE_BYTES);
+	munmap(memory, PAGES * TEST_PAGE_BYTES);
+	close(other);
+	close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	pid_t children[CHILDREN_MAX];
@@ -93,6 +121,7 @@ int main(int argc, char **argv)
 	shared->rounds = test_number(argv[1]);
 	shared->mounts = argv + 2;
 	object_create(argv[2], NAME, PAGES * TEST_PAGE_BYTES);
+	write_again(argv[2], argv[argc - 1]);
 	for (unsigned i = 0; i < count; i++)
 		children[i] = child_start(i, program, shared);
 	children_finish(children, count, 1);

@@ -50,15 +50,21 @@ struct notification {
 	struct inode *inode;
 	uint64_t token;
 	unsigned first, last;
-	struct showing *shows; /* NULL: an invalidation */
+	struct showing *shows;
 	uint64_t size_bytes; /* what was shown */
+	bool peeks, has;     /* whether the kernel has the page */
 };
+
+static enum event_type event_of(const struct notification *notification)
+{
+	return notification->peeks ? EV_PEEKED : notification->shows ? EV_SHOWN : EV_INVALIDATED;
+}
 
 static void notified(void *context, uint64_t argument)
 {
 	struct notification *notification = context;
 	struct node *node = notification->node;
-	struct event event = {.type = notification->shows ? EV_SHOWN : EV_INVALIDATED, .token = notification->token};
+	struct event event = {.type = event_of(notification), .token = notification->token};
 
 	(void)argument;
 	if (!node_alive(node))
@@ -67,7 +73,11 @@ static void notified(void *context, uint64_t argument)
 		sched_at(&node->sim->sched, node->paused_until_ns, notified, notification, 0);
 		return;
 	}
-	if (notification->shows) {
+	if (notification->peeks) {
+		event.msg.count = notification->has;
+		sim_trace(node->sim, node, "   the kernel has %s page, token %llu", notification->has ? "the" : "no",
+		          (unsigned long long)event.token);
+	} else if (notification->shows) {
 		event.msg.size = notification->size_bytes;
 		sim_trace(node->sim, node, "   shown, token %llu: the kernel has %llu", (unsigned long long)event.token,
 		          (unsigned long long)event.msg.size);
@@ -77,12 +87,15 @@ static void notified(void *context, uint64_t argument)
 	node_event(node, &event);
 }
 
+/* After what the kernel has asked by then, if it was looked into. */
 static void notified_soon(struct notification *notification)
 {
 	struct sim *sim = notification->node->sim;
+	uint64_t at_ns = sim_now_ns(sim) + random_delay(&sim->sched, sim->plan.kernel_delay_ns);
 
-	sched_at(&sim->sched, sim_now_ns(sim) + random_delay(&sim->sched, sim->plan.kernel_delay_ns), notified,
-	         notification, 0);
+	if (notification->peeks && at_ns < notification->node->daemon_last_ns)
+		at_ns = notification->node->daemon_last_ns;
+	sched_at(&sim->sched, at_ns, notified, notification, 0);
 }
 
 static void shown(void *context, uint64_t size_bytes)
@@ -101,9 +114,20 @@ static void notifier_run(void *argument)
 		kernel_show(notification->shows);
 		return;
 	}
-	if (notification->inode)
+	if (notification->peeks)
+		notification->has = notification->inode && notification->inode->pages[notification->first].present;
+	else if (notification->inode)
 		kernel_notify(notification->inode, notification->first, notification->last);
 	notified_soon(notification);
+}
+
+static struct inode *inode_find(const struct node *node, uint64_t obj)
+{
+	struct inode *inode = node->inodes;
+
+	while (inode && inode->segment->id != obj)
+		inode = inode->next;
+	return inode;
 }
 
 static void driver_invalidate(void *context, uint64_t token, const struct msg *range)
@@ -111,10 +135,8 @@ static void driver_invalidate(void *context, uint64_t token, const struct msg *r
 	struct node *node = context;
 	struct notification *notification = sched_alloc(&node->sim->sched, sizeof(*notification));
 	uint64_t last = range->count ? range->page + range->count - 1 : UINT64_MAX;
-	struct inode *inode = node->inodes;
+	struct inode *inode = inode_find(node, range->obj);
 
-	while (inode && inode->segment->id != range->obj)
-		inode = inode->next;
 	*notification = (struct notification){.node = node,
 	                                      .inode = inode,
 	                                      .token = token,
@@ -144,6 +166,19 @@ static void driver_unshow(void *context, uint64_t token)
 
 	sim_trace(node->sim, node, "   takes the show back, token %llu", (unsigned long long)token);
 	kernel_unshow(node, token);
+}
+
+static void driver_peek(void *context, uint64_t token, const struct msg *page)
+{
+	struct node *node = context;
+	struct notification *notification = sched_alloc(&node->sim->sched, sizeof(*notification));
+
+	*notification = (struct notification){.node = node,
+	                                      .inode = inode_find(node, page->obj),
+	                                      .token = token,
+	                                      .first = (unsigned)page->page,
+	                                      .peeks = true};
+	task_start(&node->sim->sched, &node->tasks, notifier_run, notification);
 }
 
 static void driver_wake(void *context, uint64_t end)
@@ -254,6 +289,7 @@ static const struct run_driver driver = {.now_ns = driver_now_ns,
                                          .invalidate = driver_invalidate,
                                          .show = driver_show,
                                          .unshow = driver_unshow,
+                                         .peek = driver_peek,
                                          .wake = driver_wake,
                                          .connect = driver_connect,
                                          .close = driver_close,

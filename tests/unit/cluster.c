@@ -47,6 +47,7 @@ struct node {
 	unsigned index;
 	struct run *run; /* NULL: a stranger */
 	bool ready, dead, frozen, holding, late;
+	bool uncached;
 	unsigned deaf; /* so many shows do not take */
 	char fatal[256];
 	uint32_t slot_of[CLUSTER_NODES_MAX]; /* 0: not connected */
@@ -246,6 +247,15 @@ static void drive_unshow(void *context, uint64_t token)
 	}
 }
 
+static void drive_peek(void *context, uint64_t token, const struct msg *page)
+{
+	struct node *node = context;
+	struct event event = {.type = EV_PEEKED, .token = token, .msg.count = !node->uncached};
+
+	(void)page;
+	run_event(node->run, &event);
+}
+
 static void drive_wake(void *context, uint64_t end)
 {
 	((struct node *)context)->wakes[end % ENDS_MAX]++;
@@ -349,6 +359,7 @@ static const struct run_driver driver = {.now_ns = now_ns,
                                          .invalidate = drive_invalidate,
                                          .show = drive_show,
                                          .unshow = drive_unshow,
+                                         .peek = drive_peek,
                                          .wake = drive_wake,
                                          .connect = drive_connect,
                                          .close = drive_close,
@@ -642,6 +653,11 @@ void cluster_dirty(struct cluster *cluster, unsigned node, uint64_t obj, uint64_
 
 	*dirty = (struct dirty){.obj = obj, .page = page, .byte = byte};
 	list_push_back(&cluster->nodes[node].dirty, &dirty->link);
+}
+
+void cluster_uncache(struct cluster *cluster, unsigned node)
+{
+	cluster->nodes[node].uncached = true;
 }
 
 void cluster_deafen(struct cluster *cluster, unsigned node, unsigned shows)

@@ -65,6 +65,8 @@ void cluster_resume_kernel(struct cluster *cluster, unsigned node);
 void cluster_release_kernel(struct cluster *cluster, unsigned node);
 /* What the kernel has dirty and writes back when the page is invalidated. */
 void cluster_dirty(struct cluster *cluster, unsigned node, uint64_t obj, uint64_t page, unsigned char byte);
+/* When asked, the node's kernel does not have the page; before this, it has any. */
+void cluster_uncache(struct cluster *cluster, unsigned node);
 /* So many of the next shows that are to set a size do not take, as during a write(2) that extends the file. */
 void cluster_deafen(struct cluster *cluster, unsigned node, unsigned shows);
 /* While held, answers to SETATTR do not come to the kernel; release lets all come. */

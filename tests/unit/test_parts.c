@@ -318,6 +318,34 @@ START_TEST(stored_elsewhere)
 }
 END_TEST
 
+/*
+ * Goal: a write whose page was written back with it and went before the write came has been put already, and others may have
+ * changed it since. But if the kernel has the page, the write has just been copied there, though with the same bytes.
+ */
+START_TEST(home_before)
+{
+	uint64_t obj;
+	struct cluster *cluster = open_on_both(1000, BYTES, &obj);
+	struct msg back = {.type = REQ_WRITE, .obj = obj, .page = 1, .flags = WRITE_BACK};
+	bool uncached = _i & 1, other = _i & 2;
+
+	if (uncached)
+		cluster_uncache(cluster, 1);
+	memcpy(text, read_page(cluster, 1, obj, 1)->bytes, PAGE_BYTES);
+	text[8] = 's';
+	ck_assert_int_eq(cluster_do(cluster, 1, &back, text, PAGE_BYTES)->error, 0);
+	ck_assert_int_eq(write_byte(cluster, 0, obj, 1, 8, 'z'), 0);
+	ck_assert_int_eq(write_byte(cluster, 1, obj, 1, 8, other ? 'o' : 's'), 0);
+	ck_assert_int_eq(read_page(cluster, 0, obj, 1)->bytes[8], other ? 'o' : uncached ? 'z' : 's');
+	/* The next write is another matter. */
+	ck_assert_int_eq(write_byte(cluster, 1, obj, 1, 8, 's'), 0);
+	ck_assert_int_eq(read_page(cluster, 0, obj, 1)->bytes[8], 's');
+	ck_assert_uint_eq(core_requests_open(cluster_core(cluster, 1)), 0);
+	cluster_check(cluster);
+	cluster_free(cluster);
+}
+END_TEST
+
 /* Goal: a write of several pages is one message of each kind, also when it makes the file longer. */
 START_TEST(in_one)
 {
@@ -490,6 +518,7 @@ int main(void)
 	tcase_add_test(test, stored_on_top);
 	tcase_add_loop_test(test, stored_meanwhile, 0, 4);
 	tcase_add_loop_test(test, stored_elsewhere, 0, 2);
+	tcase_add_loop_test(test, home_before, 0, 4);
 	tcase_add_loop_test(test, in_one, 0, 2);
 	suite_add_tcase(suite, test);
 	tcase_add_test(reads, quiet_only);

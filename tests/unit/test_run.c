@@ -75,6 +75,15 @@ static void driver_show(void *context, uint64_t token, const struct show *show)
 	run_event(run, &event);
 }
 
+static void driver_peek(void *context, uint64_t token, const struct msg *asked)
+{
+	struct event event = { .type = EV_PEEKED, .token = token };
+
+	(void)context;
+	note("peek %d %d;", (int)token, (int)asked->page);
+	run_event(run, &event);
+}
+
 static void driver_connect(void *context, uint64_t token, const char *address)
 {
 	(void)context;
@@ -137,6 +146,7 @@ static const struct run_driver driver = {
 	.invalidate = driver_invalidate,
 	.show = driver_show,
 	.unshow = driver_unshow,
+	.peek = driver_peek,
 	.connect = driver_connect,
 	.close = driver_close,
 	.log = driver_log,
@@ -276,7 +286,7 @@ START_TEST(events_from_the_deadline)
 	start(all_actions);
 	run_core(run)->deadline_ns = 77;
 	raise_event(EV_TICK);
-	ck_assert_str_eq(trace, "step 9 0;deadline 77;step 8 0;deadline 78;");
+	ck_assert_str_eq(trace, "step 10 0;deadline 77;step 9 0;deadline 78;");
 	run_free(run);
 }
 END_TEST

@@ -350,6 +350,7 @@ static void granted_page(struct segment *segment, struct fetch *fetch, const str
 	held->mode = (uint8_t)mode;
 	held->granted_ns = holder->bus->now_ns;
 	held->blank = grant->flags & GRANT_ZERO;
+	held->noted = false;
 	wrote = writes_granted(segment, fetch);
 	if (wrote && fetch->ahead)
 		ahead_give_up(segment, fetch);

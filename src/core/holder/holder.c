@@ -276,6 +276,11 @@ void holder_invalidated(struct holder *holder, uint64_t token)
 	cache_invalidated(holder->cache, token);
 }
 
+void holder_peeked(struct holder *holder, uint64_t token, bool cached)
+{
+	early_answered(holder, token, cached);
+}
+
 void holder_shown(struct holder *holder, uint64_t token, uint64_t size_bytes)
 {
 	cache_shown(holder->cache, token, size_bytes);
@@ -402,6 +407,7 @@ void holder_free(struct holder *holder)
 	objects_free(holder);
 	held_names_free(holder->names);
 	cache_free(holder->cache);
+	early_free(holder);
 	ops_free(holder);
 	free(holder);
 }

@@ -21,6 +21,8 @@ void holder_message(struct holder *holder, uint32_t from, const struct msg *msg)
 void holder_invalidated(struct holder *holder, uint64_t token);
 void holder_shown(struct holder *holder, uint64_t token, uint64_t size_bytes);
 
+void holder_peeked(struct holder *holder, uint64_t token, bool cached);
+
 /* After each of these: what they have made possible. */
 void holder_go_on(struct holder *holder);
 

@@ -87,6 +87,7 @@ struct object *object_make(struct holder *holder, uint64_t obj)
 	page_table_init(&object->memory.pages, holder->bus, sizeof(struct held));
 	list_init(&object->memory.growing);
 	list_init(&object->memory.later);
+	list_init(&object->memory.early);
 	list_init(&object->memory.aheads);
 	object->memory.written = 1;
 	shown_init(&object->memory);

@@ -73,6 +73,7 @@ struct op *op_new(struct holder *holder, uint64_t token, const struct msg *msg)
 	op->at_home = false;
 	op->dropping = false;
 	op->late = false;
+	op->peeking = false;
 	op->follows = 0;
 	op->parts = (struct parts){0};
 	op->since_ns = holder->bus->now_ns;

@@ -214,6 +214,7 @@ static void fail_all(struct segment *segment, struct list *ops, int error)
 void writes_fail(struct segment *segment, int error)
 {
 	fail_all(segment, &segment->later, error);
+	fail_all(segment, &segment->early, error);
 	stale_fail(segment, error);
 }
 

@@ -8,6 +8,7 @@
  *   ahead.c    reads of several pages
  *   write.c    writes
  *   stale.c    writes whose page was read again
+ *   early.c    writes whose bytes were at home before they came
  *   parts.c    writes of several pages
  *   recall.c   pages on their way back, dwell
  *   size.c     what the kernel believes about a segment's size
@@ -61,6 +62,7 @@ struct op {
 	struct parts parts; /* of such a write */
 	bool dropping;     /* a write: its page is being dropped from the kernel's cache first */
 	bool late;         /* and has waited for STALE_NS, see stale_tick() */
+	bool peeking;      /* the kernel is asked whether it has the page */
 	struct kept *over; /* what the kernel has written back of that page since, not put yet */
 	uint32_t over_bytes;
 	uint64_t shown_bytes; /* what its kernel had been shown when a write came */
@@ -83,6 +85,7 @@ struct held {
 	uint16_t dropping; /* writes that wait until the kernel has dropped it: it is not given up before they are put */
 	uint32_t gone; /* segment.written when it went the last time */
 	bool blank;    /* nothing was written yet: the first PUT takes memory at the home */
+	bool noted;    /* holder.backs may have what was written back of it since it was granted */
 };
 
 /*
@@ -134,6 +137,7 @@ struct segment {
 	struct list growing; /* writes whose bytes are at home and whose size is not shown everywhere yet */
 	uint32_t growing_first; /* of the message sent last, the op */
 	struct list later;   /* parts of writes, until what comes before them is put */
+	struct list early;   /* writes, until it is known whether they are at home already */
 	uint32_t written;    /* writes by programs that have ended, counted from 1 */
 	uint64_t cut_cookie; /* of the last SIZE that made pages drop */
 	unsigned extending;  /* writes under way past what the kernel had, those among them */
@@ -182,6 +186,17 @@ enum {
 
 struct names;
 
+#define BACKS_MAX 64
+
+/* What was written back of a page; free without bytes. */
+struct back {
+	uint64_t obj;
+	uint64_t page;
+	uint32_t written; /* segment.written at that time */
+	uint32_t length_bytes;
+	struct kept *kept;
+};
+
 struct holder {
 	struct bus *bus;
 	struct cache *cache;
@@ -198,6 +213,8 @@ struct holder {
 	struct list dwells;
 	struct list writes; /* of several pages, that have to be looked at before the step ends */
 	struct list stale;  /* writes that wait until their page is dropped from the kernel's cache, the oldest first */
+	struct back backs[BACKS_MAX]; /* the last ones, a ring */
+	unsigned backs_next;
 	struct names *names;
 	bool said_late;
 };
@@ -374,6 +391,14 @@ void stale_dropped(struct segment *segment); /* TAKE_STALE is done */
 void stale_fail(struct segment *segment, int error);
 void stale_tick(struct holder *holder);
 uint64_t stale_deadline_ns(const struct holder *holder);
+
+/* early.c */
+void early_note(struct segment *segment, const struct op *op); /* it is written back */
+/* Whether the write may have been put already; then it goes on when the kernel has been asked. */
+bool early_maybe(struct segment *segment, const struct op *op);
+void early_ask(struct segment *segment, struct op *op);
+void early_answered(struct holder *holder, uint64_t token, bool cached);
+void early_free(struct holder *holder);
 
 /* parts.c */
 void write_several(struct segment *segment, struct op *whole);

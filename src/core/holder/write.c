@@ -52,7 +52,7 @@ void written(struct segment *segment, struct op *request, uint64_t end_bytes)
 	if (request->token && end_bytes > write_start(request)) /* else its kernel knows nothing of it */
 		size_extended(segment, end_bytes);
 	segment->shown.cut &= segment->cached.show_token != 0;
-	segment->written++;
+	segment->written += request->token != 0; /* else it had ended when its program was killed */
 	write_ends(segment, request);
 }
 
@@ -79,7 +79,7 @@ void write_done(struct segment *segment, struct op *op, int error)
 	uint64_t page = op->msg.page;
 	bool again = by_program(op) && segment->shown.cut && !fetch_find(segment, page);
 
-	if (!error && part_waits(segment, op))
+	if (!error && !op->at_home && part_waits(segment, op))
 		return;
 	if (!op->whole)
 		written(segment, op, error ? 0 : write_end(op));
@@ -139,8 +139,10 @@ static void put(struct segment *segment, struct op *op)
 		send_home(segment->object, &msg);
 		segment->put_bytes += msg.payload.length_bytes;
 	}
-	if (!by_program(op))
+	if (!by_program(op)) {
 		later_written_back(segment, op);
+		early_note(segment, op);
+	}
 	put_done(segment, op);
 }
 
@@ -279,7 +281,7 @@ static void write_exclusive(struct segment *segment, struct op *op, bool longer)
 		op_finish(segment->object->holder, op, whole->parts.error, NULL);
 	} else if (whole && page_set_before(&whole->parts.unput, place_of(op))) {
 		op_keep_payload(op);
-		if (fetch)
+		if (fetch && !op->at_home)
 			fetch_keep(fetch, op);
 		list_remove(&op->link);
 		list_push_back(&segment->later, &op->link);
@@ -333,6 +335,8 @@ void write_page(struct segment *segment, struct op *op)
 		stale_drop(segment, op, held);
 	} else if (here) {
 		write_held(segment, op);
+	} else if (by_program(op) && !grows(segment, op) && early_maybe(segment, op)) {
+		early_ask(segment, op);
 	} else {
 		part_leaves(segment->object->holder, op);
 		fetch_page(segment, page, op);
@@ -376,6 +380,7 @@ void write_killed(struct holder *holder, struct op *op)
 	if (segment) {
 		stale_killed(segment, op);
 		write_ends(segment, op);
+		segment->written += !op->whole;
 	}
 	if (!op->to && page_set_empty(&op->parts.under_way))
 		op_finish(holder, op, 0, NULL);
