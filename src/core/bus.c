@@ -229,6 +229,11 @@ static bool fits(const struct bus *bus, uint64_t pages, uint64_t books_bytes)
 	return pages_with(bus, pages, books_bytes) <= bus->pages_max;
 }
 
+bool bus_has_room(const struct bus *bus, uint64_t pages)
+{
+	return fits(bus, pages, 0);
+}
+
 bool bus_take_page(struct bus *bus)
 {
 	if (!fits(bus, 1, 0))

@@ -90,6 +90,7 @@ static inline uint64_t bus_wall_ns(const struct bus *bus)
 
 uint64_t bus_pages(const struct bus *bus); /* that count */
 bool bus_take_page(struct bus *bus);
+bool bus_has_room(const struct bus *bus, uint64_t pages);
 void bus_give_pages(struct bus *bus, uint64_t pages);
 bool bus_take_books(struct bus *bus, size_t bytes);
 void bus_give_books(struct bus *bus, size_t bytes);

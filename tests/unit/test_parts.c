@@ -346,6 +346,40 @@ START_TEST(home_before)
 }
 END_TEST
 
+/*
+ * Goal: who writes in order gets the pages behind before it writes them, in one message, without their bytes and without taking what
+ * another node uses; should it read one, then with its bytes. If it dies, they are not lost.
+ */
+START_TEST(led)
+{
+	uint64_t obj;
+	struct cluster *cluster = open_on(3, 1000, 10 * PAGE_BYTES, &obj);
+	unsigned gets;
+
+	for (uint64_t page = 0; page < 10; page++)
+		ck_assert_int_eq(write_byte(cluster, 0, obj, page, 0, 'o'), 0);
+	cluster_advance(cluster, 2 * QUIET_NS);
+	ck_assert_int_eq(write_byte(cluster, 2, obj, 9, 0, 'p'), 0);
+	memset(text, 'n', PAGE_BYTES);
+	for (uint64_t page = 0; page < 2; page++)
+		ck_assert_int_eq(cluster_do(cluster, 1, &(struct msg){.type = REQ_WRITE, .obj = obj, .page = page}, text,
+		                            PAGE_BYTES)->error, 0);
+	gets = cluster_count(cluster, 0, MSG_GET);
+	for (uint64_t page = 2; page < 6; page++)
+		ck_assert_int_eq(cluster_do(cluster, 1, &(struct msg){.type = REQ_WRITE, .obj = obj, .page = page}, text,
+		                            PAGE_BYTES)->error, 0);
+	ck_assert_uint_eq(cluster_count(cluster, 0, MSG_GET), gets);
+	ck_assert_int_eq(core_page_mode(cluster_core(cluster, 2), obj, 0, 9), PAGE_EXCLUSIVE);
+	ck_assert_int_eq(read_page(cluster, 1, obj, 7)->bytes[0], 'o');
+	ck_assert_int_eq(read_page(cluster, 0, obj, 5)->bytes[0], 'n');
+	cluster_kill(cluster, 1);
+	cluster_settle(cluster);
+	ck_assert_int_eq(read_page(cluster, 2, obj, 6)->bytes[0], 'o');
+	ck_assert_int_eq(read_page(cluster, 2, obj, 7)->error, -EIO);
+	cluster_free(cluster);
+}
+END_TEST
+
 /* Goal: a write of several pages is one message of each kind, also when it makes the file longer. */
 START_TEST(in_one)
 {
@@ -519,6 +553,7 @@ int main(void)
 	tcase_add_loop_test(test, stored_meanwhile, 0, 4);
 	tcase_add_loop_test(test, stored_elsewhere, 0, 2);
 	tcase_add_loop_test(test, home_before, 0, 4);
+	tcase_add_test(test, led);
 	tcase_add_loop_test(test, in_one, 0, 2);
 	suite_add_tcase(suite, test);
 	tcase_add_test(reads, quiet_only);

@@ -7,8 +7,7 @@
  */
 #include "private.h"
 
-/* Another node has taken the page a moment ago. */
-static bool taken_lately(struct segment *segment, uint64_t page)
+bool taken_lately(struct segment *segment, uint64_t page)
 {
 	const struct held *held = page_table_find(&segment->pages, page);
 

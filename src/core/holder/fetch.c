@@ -106,7 +106,7 @@ struct needs {
 /* What its requests need. */
 static struct needs fetch_needs(const struct segment *segment, const struct fetch *fetch)
 {
-	struct needs needs = {.mode = mode_now(segment), .blind = !fetch->ahead && !list_empty(&fetch->ops)};
+	struct needs needs = {.mode = mode_now(segment), .blind = fetch->lead || (!fetch->ahead && !list_empty(&fetch->ops))};
 	struct list *link, *after;
 
 	list_for_each_safe(link, after, &fetch->ops)
@@ -138,7 +138,8 @@ void fetch_send(struct segment *segment, struct fetch *fetch)
 	fetch->downgraded = false;
 	fetch->req = ++segment->object->holder->next_req;
 	msg.mode = (uint8_t)fetch->mode;
-	msg.flags = (fetch->past_end ? GET_PAST_END : 0) | (fetch->ahead ? GET_AHEAD : 0) | (needs.blind ? GET_BLIND : 0);
+	msg.flags = (fetch->past_end ? GET_PAST_END : 0) | (fetch->ahead || fetch->lead ? GET_AHEAD : 0) |
+	            (needs.blind ? GET_BLIND : 0);
 	msg.size = fetch->past_end ? needs.end : 0;
 	msg.req = fetch->req;
 	send_home(segment->object, &msg);
@@ -278,14 +279,16 @@ static void read_answer(struct holder *holder, struct op *op, const struct msg *
 static void granted_error(struct segment *segment, struct fetch *fetch, int error)
 {
 	struct holder *holder = segment->object->holder;
-	bool past_end = fetch->past_end;
+	bool past_end = fetch->past_end, led = fetch->lead;
 	struct list *link, *after;
 
 	fetch->asked = false;
+	fetch->lead = false;
 	if (fetch->ahead)
 		ahead_give_up(segment, fetch);
 	if (error == -EAGAIN) { /* to who reads ahead; those who need it ask again */
-		segment->refused_ns = bus_of(segment)->now_ns;
+		if (!led)
+			segment->refused_ns = bus_of(segment)->now_ns;
 		fetch_tidy_only(segment, fetch->page);
 		return;
 	}
@@ -337,6 +340,7 @@ static void granted_page(struct segment *segment, struct fetch *fetch, const str
 	bool wrote;
 
 	fetch->asked = false;
+	fetch->lead = false;
 	if (fetch->downgraded) /* our DOWNGRADE may have reached the home behind this grant */
 		mode = PAGE_SHARED;
 	if (mode < fetch_needs(segment, fetch).mode && !bus_broken(holder->bus, BREAK_NO_OPEN_FLUSH)) {

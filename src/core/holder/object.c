@@ -90,6 +90,7 @@ struct object *object_make(struct holder *holder, uint64_t obj)
 	list_init(&object->memory.early);
 	list_init(&object->memory.aheads);
 	object->memory.written = 1;
+	object->memory.write_next = UINT64_MAX;
 	shown_init(&object->memory);
 	HASH_ADD(hh, holder->objects, obj, sizeof(object->obj), object);
 	unused(object);

@@ -7,6 +7,7 @@
  *   fetch.c    pages on their way here, reads
  *   ahead.c    reads of several pages
  *   write.c    writes
+ *   lead.c     pages for writes that are to come
  *   stale.c    writes whose page was read again
  *   early.c    writes whose bytes were at home before they came
  *   parts.c    writes of several pages
@@ -100,6 +101,7 @@ struct fetch {
 	bool past_end;       /* it was asked for past the end */
 	bool downgraded;     /* DOWNGRADE was sent after its GET: a grant counts as shared, the home may see it so */
 	bool recalled;       /* with BREAK_RECALL_WAITS only */
+	bool lead;           /* nobody needs it yet, and its bytes never */
 	struct op *ahead;    /* the read of several pages that waits for it; also when it has been granted */
 	unsigned keepers;    /* writes of the page that wait for their size, or for other pages of the same write(2) */
 	struct list ops;
@@ -134,6 +136,8 @@ struct segment {
 	struct fetch *fetches;
 	struct list aheads;  /* reads of several pages */
 	uint64_t refused_ns; /* when the home last refused one */
+	uint64_t write_next; /* where the last write(2) ended, in bytes */
+	uint64_t lead_end;   /* up to which page they were asked for behind it */
 	struct list growing; /* writes whose bytes are at home and whose size is not shown everywhere yet */
 	uint32_t growing_first; /* of the message sent last, the op */
 	struct list later;   /* parts of writes, until what comes before them is put */
@@ -291,6 +295,13 @@ void ahead_give_up(struct segment *segment, struct fetch *fetch);
 bool ahead_is_whole(const struct segment *segment, const struct msg *grant);
 /* A page of it is held; `whole`: as a part of this grant. */
 void ahead_granted(struct segment *segment, struct fetch *fetch, const struct msg *grant, const struct msg *whole);
+
+/* Another node has taken the page a moment ago. */
+bool taken_lately(struct segment *segment, uint64_t page);
+
+/* lead.c */
+/* A program's write(2) has come. */
+void lead(struct segment *segment, uint64_t start_bytes, uint64_t end_bytes);
 
 /* fetch.c */
 /* From now on takes leave the page out: the kernel does not have it, and may keep its lock for a request. NULL without memory. */

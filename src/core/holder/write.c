@@ -391,6 +391,8 @@ void write_killed(struct holder *holder, struct op *op)
 void request_write(struct holder *holder, struct op *op)
 {
 	struct object *object = object_find(holder, op->msg.obj);
+	uint64_t start_bytes, end_bytes;
+	bool program;
 
 	if (!object || object->state != OBJECT_OPEN || op->msg.seg != SEG_MEMORY) {
 		write_unreachable(holder, object, op);
@@ -398,10 +400,15 @@ void request_write(struct holder *holder, struct op *op)
 	}
 	write_begins(&object->memory, op);
 	op->shown_bytes = object->memory.shown.kernel_bytes;
+	start_bytes = write_start(op);
+	end_bytes = write_end(op);
+	program = by_program(op);
 	if (op->msg.offset + op->msg.payload.length_bytes > PAGE_BYTES)
 		write_several(&object->memory, op);
 	else
 		write_one(&object->memory, op);
+	if (program)
+		lead(&object->memory, start_bytes, end_bytes);
 }
 
 /* --- sync ------------------------------------------------------------------------------------------------------------ */

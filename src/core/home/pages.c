@@ -154,6 +154,7 @@ static int hold(const struct segment *segment, struct page *entry, const struct 
 		entry->holders |= seat(segment, waiter->from);
 		unpromise(segment->object->home, entry);
 	}
+	entry->flags = (uint8_t)((entry->flags & ~PAGE_LED) | (waiter->leads ? PAGE_LED : 0));
 	entry->mode = (uint8_t)waiter->mode;
 	entry->granted = short_time(bus_of(segment)->now_ns);
 	return 0;
@@ -290,6 +291,9 @@ static void contend(struct segment *segment)
 	segment->contended_until_ns = now_ns + segment->contended_ns;
 }
 
+/* Of the free memory, what may be promised to a write that may not come. */
+#define LEAD_SHARE 8
+
 /* Whether who reads ahead may have the page. */
 static bool free_ahead(struct segment *segment, uint64_t page, const struct waiter *request)
 {
@@ -322,17 +326,24 @@ void pages_get(struct segment *segment, uint32_t from, const struct msg *msg)
 	                         .blind = msg->mode == PAGE_EXCLUSIVE && msg->flags & GET_BLIND};
 	int refused = 0;
 
+	request.leads = request.blind && msg->flags & GET_AHEAD;
 	segment->object->faults++;
 	bus_of(segment)->faults++;
 	if (request.past_end && bus_broken(bus_of(segment), BREAK_SIZE_EARLY))
 		sizes_early(segment, msg->size);
 	if (request.mode == PAGE_EXCLUSIVE && !(segment->object->writers & seat(segment, from)))
 		refused = -EPERM;
-	else if (!run_free_ahead(segment, msg, &request) && msg->flags & GET_AHEAD)
+	else if (request.leads && !bus_has_room(bus_of(segment), LEAD_SHARE * msg->count))
+		refused = -EAGAIN;
+	else if (!request.leads && !run_free_ahead(segment, msg, &request) && msg->flags & GET_AHEAD)
 		refused = -EAGAIN;
 	for (uint32_t i = 0; i < msg->count; i++) {
-		int error = refused ? refused : wait_for_page(segment, &request, msg->page + i);
+		int error = refused;
 
+		if (!error && request.leads && !free_ahead(segment, msg->page + i, &request))
+			error = -EAGAIN;
+		if (!error)
+			error = wait_for_page(segment, &request, msg->page + i);
 		if (error)
 			grant_error(segment, msg->page + i, &request, error);
 		request.req++;
@@ -396,6 +407,7 @@ static bool put_one(struct segment *segment, const struct msg *msg)
 		if (!entry)
 			return false;
 	}
+	entry->flags &= (uint8_t)~PAGE_LED;
 	if (!(entry->flags & PAGE_DATA)) {
 		if (!(entry->flags & PAGE_PROMISED) && !take_page(segment))
 			return false;

@@ -23,7 +23,8 @@
 enum {
 	PAGE_DATA = 1 << 0,     /* in the store */
 	PAGE_PROMISED = 1 << 1, /* counted against the store, nothing written yet */
-	PAGE_LOST = 1 << 2      /* the only current copy died with its node */
+	PAGE_LOST = 1 << 2,     /* the only current copy died with its node */
+	PAGE_LED = 1 << 3       /* its holder is about to write it, and has not yet: no kernel has it */
 };
 
 /*
@@ -49,6 +50,7 @@ struct waiter {
 	enum page_mode mode;
 	bool past_end;
 	bool blind;
+	bool leads; /* a write that may come */
 };
 
 struct transaction {

@@ -70,7 +70,7 @@ static void forget_one(void *context, uint64_t page, void *item)
 	struct page *entry = item;
 
 	if (entry->holders & sweep->node) {
-		if (entry->mode == PAGE_EXCLUSIVE && sweep->died && !whole_of(sweep->segment->object)->revert &&
+		if (entry->mode == PAGE_EXCLUSIVE && !(entry->flags & PAGE_LED) && sweep->died && !whole_of(sweep->segment->object)->revert &&
 		    !object_dead(sweep->segment->object)) {
 			entry->flags |= PAGE_LOST;
 			sweep->lost++;
