@@ -352,6 +352,7 @@ static void read_bytes(fuse_req_t req, const struct handle *handle, size_t size,
 		.seg = SEG_MEMORY,
 		.page = (uint64_t)offset / PAGE_BYTES,
 		.count = (uint32_t)((size + PAGE_BYTES - 1) / PAGE_BYTES),
+		.flags = flags & O_NONBLOCK ? REQUEST_ALL : 0,
 	};
 	struct request *request;
 

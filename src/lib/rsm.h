@@ -70,6 +70,7 @@ struct rsm_import {
 	struct rsm_segment segment;
 	rsm_node_id_t node;      /* the exporter's */
 	int memory;              /* descriptor */
+	int source;              /* another, that get reads from; -1: nothing may be read */
 	int watch;               /* epoll descriptor, ready when the import is cut off */
 	rsm_permission_t perm;   /* as connected */
 	size_t length;           /* of the segment, in bytes */

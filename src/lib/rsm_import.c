@@ -114,6 +114,18 @@ static int memory_open(int directory, rsm_permission_t perm)
 	return memory;
 }
 
+/* What get reads from: several pages at once, also where the exporter uses them. */
+static int source_open(int directory, rsm_permission_t perm)
+{
+	return perm & RSM_PERM_READ ? netmem_file_open(directory, "memory", O_RDONLY | O_NONBLOCK | O_NOFOLLOW) : -1;
+}
+
+static void source_close(const struct rsm_import *import)
+{
+	if (import->source >= 0)
+		netmem_file_close(import->source);
+}
+
 /* Nobody gets more than the node was given, not even root. */
 static bool mode_allows(mode_t mode, rsm_permission_t perm)
 {
@@ -148,14 +160,19 @@ static int parts_open(struct rsm_import *import, int directory)
 	error = import->memory = memory_open(directory, import->perm);
 	if (error < 0)
 		goto err_signal;
+	error = import->source = source_open(directory, import->perm);
+	if (error < 0 && import->perm & RSM_PERM_READ)
+		goto err_memory;
 	/* Nothing is asked for, so that only a cut makes it ready. */
 	error = import->watch = rsm_epoll_open(import->segment.signal, 0);
 	if (error < 0)
-		goto err_memory;
+		goto err_source;
 	error = details_read(import, directory);
 	if (!error)
 		return 0;
 	netmem_file_close(import->watch);
+err_source:
+	source_close(import);
 err_memory:
 	netmem_file_close(import->memory);
 err_signal:
@@ -268,6 +285,7 @@ int rsm_memseg_import_disconnect(rsm_memseg_import_handle_t im_memseg)
 	if (import->window)
 		mapping_remove(import, import->window, import->length);
 	netmem_file_close(import->watch);
+	source_close(import);
 	netmem_file_close(import->memory);
 	netmem_file_close(import->segment.signal);
 	rsm_controller_release(import->segment.controller);

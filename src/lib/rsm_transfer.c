@@ -126,7 +126,7 @@ static ssize_t bytes_move_some(const struct transfer *transfer, size_t done, cha
 
 	if (put(transfer))
 		return pwritev2(transfer->import->memory, &local, 1, offset, transfer->implicit ? RWF_DSYNC : 0);
-	return preadv(transfer->import->memory, &local, 1, offset);
+	return preadv(transfer->import->source, &local, 1, offset);
 }
 
 /* `length` bytes between `data` and what lies `done` bytes into the transfer. */

@@ -69,7 +69,8 @@ enum msg_type {
 	/* Pages, in runs of count. */
 	MSG_GET,      /* node to home: req of the first page, counting up, obj, seg, page, count, mode, flags GET_* */
 	MSG_GRANT,    /* home to node: req, as in GET, error, obj, seg, page, count, mode, payload unless GRANT_ZERO or GET_BLIND */
-	MSG_RECALL,   /* home to node: obj, seg, page, count, mode: hold them no higher than this */
+	MSG_RECALL,   /* home to node: obj, seg, page, count, mode: hold them no higher than this; flags REQUEST_ALL: for one use of
+	                 several pages, which is over soon */
 	MSG_RECALLED, /* node to home: obj, seg, page, count, mode: held no higher than this */
 
 	/* Sizes, attributes and names: what a node keeps of them is recalled and shown like pages. */
@@ -105,7 +106,8 @@ enum msg_type {
 	REQ_SYNC,    /* obj, seg */
 	REQ_OPEN,    /* obj, seg, mode: PAGE_INVALID for a directory or text file, else SHARED or EXCLUSIVE -> attr */
 	REQ_RELEASE, /* obj, seg, mode: as in the REQ_OPEN that it ends */
-	REQ_READ,    /* obj, seg, page, count -> payload of whole pages */
+	REQ_READ,    /* obj, seg, page, count, flags REQUEST_ALL: all of them are needed, none is read ahead
+	                -> payload of whole pages */
 	REQ_WRITE,   /* obj, seg, page, offset, payload, flags WRITE_BACK -> count: bytes that were written, 0: all */
 	REQ_INFO,    /* payload: "nodes", "status" or "metrics" -> payload: text */
 	/* On an end, which is an open file of NAME/signal. */

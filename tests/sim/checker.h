@@ -238,6 +238,8 @@ struct name_look {
 };
 
 void checker_names_init(struct sim *sim);
+/* A home is gone, or a mkdir was cut off half-way: names may go with their objects, or stay without. */
+bool checker_names_may_go(const struct sim *sim);
 /* A look-up, or a place in a list: error -ENOENT is absence. */
 void checker_name_begin(struct name_look *look, struct node *node, uint64_t dir, const char *name);
 void checker_name_end(struct name_look *look, int error, uint64_t obj);

@@ -19,9 +19,14 @@ void checker_names_init(struct sim *sim)
 		reg_init(&sim->names[i], &sim->sched, 0);
 }
 
+bool checker_names_may_go(const struct sim *sim)
+{
+	return sim->homes_gone || (sim->mkdir_cut_off && sim->any_fault);
+}
+
 static bool unchecked(const struct sim *sim)
 {
-	return sim->homes_gone || sim->plan.owns || sim->plan.revokes || sim->plan.unnamed;
+	return checker_names_may_go(sim) || sim->plan.owns || sim->plan.revokes || sim->plan.unnamed;
 }
 
 static bool linked(const struct node *node, uint32_t *generation)
@@ -55,7 +60,7 @@ static bool vanishes(const struct sim *sim, const struct object *object)
 {
 	const struct plan *plan = &sim->plan;
 
-	if (sim->homes_gone || doubtful(sim, object))
+	if (checker_names_may_go(sim) || doubtful(sim, object))
 		return true;
 	return !checker_is_fixed(sim, object) && (plan->owns || plan->revokes || plan->unnamed || plan->blind);
 }

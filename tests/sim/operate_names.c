@@ -51,7 +51,7 @@ static void name_made(struct sim *sim, uint64_t dir, unsigned name)
 {
 	if (dir == DIR_UNNAMED)
 		return;
-	if (++sim->name_made[name] > sim->name_removals[name] + 1 && !sim->homes_gone)
+	if (++sim->name_made[name] > sim->name_removals[name] + 1 && !checker_names_may_go(sim))
 		sim_fail(sim, "name%u was made %d times but removed at most %d times", name, sim->name_made[name],
 		         sim->name_removals[name]);
 }
@@ -101,8 +101,8 @@ static void make(struct thread *thread, unsigned name)
 
 	if (!error)
 		name_made(sim, dir, name);
-	else if (!surely_failed(error) && sim->any_fault)
-		sim->homes_gone = true;
+	else if (!surely_failed(error))
+		sim->mkdir_cut_off = true;
 }
 
 /* rmdir knows what it has looked up; not always here. */

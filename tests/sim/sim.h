@@ -144,7 +144,8 @@ struct sim {
 	unsigned litmus_late; /* roles of rounds that were given up which have not finished */
 	unsigned threads_running;
 	bool any_fault;    /* up to now */
-	bool homes_gone;   /* a node died or left, or a mkdir failed half-way: names may have gone with their objects */
+	bool homes_gone;    /* a node died or left: names may have gone with their objects */
+	bool mkdir_cut_off; /* one may be under way without its program */
 	bool failed;
 	char why[600];
 	struct stats stats;

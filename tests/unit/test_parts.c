@@ -443,6 +443,27 @@ START_TEST(quiet_only)
 }
 END_TEST
 
+/*
+ * Goal: what is needed as a whole is taken, also from a node that was given it a moment ago. That is over soon: it does not
+ * keep the other node from taking it back as who reads ahead.
+ */
+START_TEST(needed_as_a_whole)
+{
+	uint64_t obj;
+	struct cluster *cluster = written_on_home(&obj);
+	struct msg all = {.type = REQ_READ, .obj = obj, .count = PAGES, .flags = REQUEST_ALL};
+	struct msg ahead = {.type = REQ_READ, .obj = obj, .count = PAGES};
+
+	ck_assert_int_eq(ask(cluster, 1, &all)->error, 0);
+	ck_assert_int_eq(ask(cluster, 0, &ahead)->error, 0);
+	ck_assert_int_eq(ask(cluster, 1, &all)->error, 0);
+	ck_assert_int_eq(ask(cluster, 0, &ahead)->error, 0);
+	ck_assert_int_eq(ask(cluster, 1, &ahead)->error, -EAGAIN);
+	cluster_check(cluster);
+	cluster_free(cluster);
+}
+END_TEST
+
 /* Begins a read that waits for the home's kernel to give up this page. */
 static struct cluster *waits_for(uint64_t page, uint64_t *obj, uint64_t *reading)
 {
@@ -557,6 +578,7 @@ int main(void)
 	tcase_add_loop_test(test, in_one, 0, 2);
 	suite_add_tcase(suite, test);
 	tcase_add_test(reads, quiet_only);
+	tcase_add_test(reads, needed_as_a_whole);
 	tcase_add_test(reads, gives_way);
 	tcase_add_test(reads, not_before_writes);
 	tcase_add_loop_test(reads, ends_early, 0, 4);

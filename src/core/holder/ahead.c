@@ -1,7 +1,8 @@
 /*
  * ahead.c: reads of several pages, which the kernel makes when it reads ahead. Each page is fetched by itself, the answer goes out
  * when all of them are held. Nothing is kept meanwhile: where a page is wanted elsewhere, or cannot be had, the read fails, and the
- * kernel asks for the one page that it needs (K5). So a node that waits for several pages never waits for another that does.
+ * kernel asks for the one page that it needs (K5). So a node that waits for several pages never waits for another that does. What is
+ * needed as a whole is not refused because another node uses it, but may be recalled.
  *
  *   asked --GRANT--> held, its bytes kept --all are held--> answered          any page refused, recalled, cut off --> EAGAIN
  */
@@ -18,11 +19,12 @@ bool taken_lately(struct segment *segment, uint64_t page)
 static bool can_begin(struct segment *segment, const struct op *op)
 {
 	bool refused = segment->refused_ns && bus_of(segment)->now_ns - segment->refused_ns < bus_of(segment)->quiet_ns;
+	bool all = op->msg.flags & REQUEST_ALL;
 
-	if (refused || op->msg.page + op->msg.count > pages_of(segment->size_bytes))
+	if ((refused && !all) || op->msg.page + op->msg.count > pages_of(segment->size_bytes))
 		return false;
 	for (uint32_t i = 0; i < op->msg.count; i++)
-		if (fetch_find(segment, op->msg.page + i) || taken_lately(segment, op->msg.page + i))
+		if (fetch_find(segment, op->msg.page + i) || (taken_lately(segment, op->msg.page + i) && !all))
 			return false;
 	return true;
 }

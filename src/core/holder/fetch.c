@@ -123,6 +123,11 @@ static struct needs fetch_needs(const struct segment *segment, const struct fetc
 	return needs;
 }
 
+static bool not_needed(const struct fetch *fetch)
+{
+	return fetch->lead || (fetch->ahead && !(fetch->ahead->msg.flags & REQUEST_ALL));
+}
+
 void fetch_send(struct segment *segment, struct fetch *fetch)
 {
 	struct msg msg = {.type = MSG_GET,
@@ -138,7 +143,7 @@ void fetch_send(struct segment *segment, struct fetch *fetch)
 	fetch->downgraded = false;
 	fetch->req = ++segment->object->holder->next_req;
 	msg.mode = (uint8_t)fetch->mode;
-	msg.flags = (fetch->past_end ? GET_PAST_END : 0) | (fetch->ahead || fetch->lead ? GET_AHEAD : 0) |
+	msg.flags = (fetch->past_end ? GET_PAST_END : 0) | (not_needed(fetch) ? GET_AHEAD : 0) |
 	            (needs.blind ? GET_BLIND : 0);
 	msg.size = fetch->past_end ? needs.end : 0;
 	msg.req = fetch->req;

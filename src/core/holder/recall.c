@@ -135,13 +135,26 @@ static bool recall_one(struct segment *segment, uint64_t page, enum page_mode mo
 	return false;
 }
 
+/* One use of several pages says nothing of pages that go to and fro. */
+static void taken_in_bulk(struct segment *segment, uint64_t page)
+{
+	struct held *held = page_table_find(&segment->pages, page);
+
+	if (held)
+		held->granted_ns = 0;
+}
+
 /* Those that are to be taken now, are in runs. */
 void recall(struct segment *segment, const struct msg *msg)
 {
 	uint64_t first = msg->page, end = msg->page + msg->count;
 
 	for (uint64_t page = msg->page; page < end; page++) {
-		if (recall_one(segment, page, (enum page_mode)msg->mode))
+		bool now = recall_one(segment, page, (enum page_mode)msg->mode);
+
+		if (msg->flags & REQUEST_ALL)
+			taken_in_bulk(segment, page);
+		if (now)
 			continue;
 		if (first < page)
 			take(segment, first, page - 1);

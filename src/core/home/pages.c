@@ -156,7 +156,7 @@ static int hold(const struct segment *segment, struct page *entry, const struct 
 	}
 	entry->flags = (uint8_t)((entry->flags & ~PAGE_LED) | (waiter->leads ? PAGE_LED : 0));
 	entry->mode = (uint8_t)waiter->mode;
-	entry->granted = short_time(bus_of(segment)->now_ns);
+	entry->granted = waiter->bulk ? 0 : short_time(bus_of(segment)->now_ns);
 	return 0;
 }
 
@@ -187,7 +187,7 @@ static int grant(struct segment *segment, uint64_t page, struct page *entry, con
 }
 
 static void recall(struct segment *segment, uint64_t page, struct transaction *transaction, node_set holders,
-                   enum page_mode mode)
+                   const struct waiter *waiter)
 {
 	struct bus *bus = bus_of(segment);
 	/* A waiter that reads leaves the others their shared copies; the page cache then gives up all the same. */
@@ -196,7 +196,8 @@ static void recall(struct segment *segment, uint64_t page, struct transaction *t
 	                  .seg = segment->number,
 	                  .page = page,
 	                  .count = 1,
-	                  .mode = mode == PAGE_SHARED ? PAGE_SHARED : PAGE_INVALID};
+	                  .flags = waiter->bulk ? REQUEST_ALL : 0,
+	                  .mode = waiter->mode == PAGE_SHARED ? PAGE_SHARED : PAGE_INVALID};
 
 	transaction->recalled = holders;
 	transaction->since_ns = bus->now_ns;
@@ -220,7 +221,7 @@ void pages_advance(struct segment *segment, uint64_t page, struct page *entry)
 		node_set holders = in_the_way(segment, entry, waiter);
 
 		if (!error && holders) {
-			recall(segment, page, transaction, holders, waiter->mode);
+			recall(segment, page, transaction, holders, waiter);
 			if (!bus_broken(home->bus, BREAK_EARLY_GRANT))
 				return;
 		}
@@ -324,9 +325,11 @@ void pages_get(struct segment *segment, uint32_t from, const struct msg *msg)
 	                         .mode = msg->mode == PAGE_EXCLUSIVE ? PAGE_EXCLUSIVE : PAGE_SHARED,
 	                         .past_end = msg->mode == PAGE_EXCLUSIVE && msg->flags & GET_PAST_END,
 	                         .blind = msg->mode == PAGE_EXCLUSIVE && msg->flags & GET_BLIND};
+	bool ahead = msg->flags & GET_AHEAD;
 	int refused = 0;
 
-	request.leads = request.blind && msg->flags & GET_AHEAD;
+	request.leads = request.blind && ahead;
+	request.bulk = msg->count > 1 && !ahead;
 	segment->object->faults++;
 	bus_of(segment)->faults++;
 	if (request.past_end && bus_broken(bus_of(segment), BREAK_SIZE_EARLY))
@@ -335,7 +338,7 @@ void pages_get(struct segment *segment, uint32_t from, const struct msg *msg)
 		refused = -EPERM;
 	else if (request.leads && !bus_has_room(bus_of(segment), LEAD_SHARE * msg->count))
 		refused = -EAGAIN;
-	else if (!request.leads && !run_free_ahead(segment, msg, &request) && msg->flags & GET_AHEAD)
+	else if (!request.leads && !request.bulk && !run_free_ahead(segment, msg, &request) && ahead)
 		refused = -EAGAIN;
 	for (uint32_t i = 0; i < msg->count; i++) {
 		int error = refused;

@@ -51,6 +51,7 @@ struct waiter {
 	bool past_end;
 	bool blind;
 	bool leads; /* a write that may come */
+	bool bulk;  /* of several pages, all of which are used at once, and then no more */
 };
 
 struct transaction {
