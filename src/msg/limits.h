@@ -69,6 +69,9 @@
 /* Names that a node keeps; past it, it asks the directory for each list. */
 #define HOLDER_NAMES_MAX 262144u
 
+/* How often a node looks for what it waits for too long, and must not keep too long. */
+#define LOOKS_PER_TIMEOUT 16
+
 /* Page requests of one node waiting at one home; past it a request is answered EBUSY. */
 #define WAITERS_PER_NODE_MAX 131072u
 

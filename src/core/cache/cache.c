@@ -139,7 +139,7 @@ void cache_take(struct cache *cache, struct cached *cached, enum take_goal goal,
 	take->goal = goal;
 	take->cookie = cookie;
 	list_push_back(&cached->takes, &take->link);
-	while ((locked = cache->events.locked(cache->events.context, cached, first)) <= last && locked != PAGE_END) {
+	while ((locked = cache->events.locked(cache->events.context, cached, first, last)) != PAGE_END) {
 		if (locked > first)
 			runs_start(cache, cached, take, first, locked - 1);
 		cache->events.gone(cache->events.context, cached, locked, locked);

@@ -46,8 +46,8 @@ struct cache_events {
 	void (*taken)(void *context, struct cached *cached, enum take_goal goal, uint64_t cookie);
 	/* What the kernel has; after cache_unshow() that is not certain. May end the segment. */
 	void (*shown)(void *context, struct cached *cached, uint64_t size_bytes);
-	/* The first page from `page` on that a request has locked; PAGE_END: none. */
-	uint64_t (*locked)(void *context, const struct cached *cached, uint64_t page);
+	/* The first page from `first` to `last` that a request has locked; PAGE_END: none. */
+	uint64_t (*locked)(void *context, const struct cached *cached, uint64_t first, uint64_t last);
 	void *context;
 };
 

@@ -3,10 +3,61 @@
  */
 #include "private.h"
 
+/* The files known here of one object. */
+struct family {
+	uint64_t dir;
+	struct list files;
+	UT_hash_handle hh;
+};
+
+static struct family *family_find(const struct holder *holder, uint64_t dir)
+{
+	struct family *family;
+
+	HASH_FIND(hh, holder->families, &dir, sizeof(dir), family);
+	return family;
+}
+
+static struct family *family_make(struct holder *holder, uint64_t dir)
+{
+	struct family *family = family_find(holder, dir);
+
+	if (family)
+		return family;
+	family = calloc(1, sizeof(*family));
+	CHECK(family);
+	family->dir = dir;
+	list_init(&family->files);
+	HASH_ADD(hh, holder->families, dir, sizeof(family->dir), family);
+	return family;
+}
+
+void attrs_forget(struct object *object)
+{
+	struct family *family = object->dir ? family_find(object->holder, object->dir) : NULL;
+
+	list_remove(&object->dir_link);
+	object->dir = 0;
+	if (!family || !list_empty(&family->files))
+		return;
+	HASH_DEL(object->holder->families, family);
+	free(family);
+}
+
+static void set_dir(struct object *object, uint64_t dir)
+{
+	if (object->dir == dir)
+		return;
+	attrs_forget(object);
+	object->dir = dir;
+	if (dir)
+		list_push_back(&family_make(object->holder, dir)->files, &object->dir_link);
+}
+
 /* What this node has put since it asked, the home did not know of. */
 void attrs_note(struct object *object, const struct op *op, const struct msg *reply)
 {
-	object->dir = reply->dir;
+	set_dir(object, reply->dir);
 	object->attr = reply->attr;
 	object->attr_kept = reply->flags & ATTR_KEEP && op->puts == object->memory.puts;
 }
@@ -140,19 +191,28 @@ static enum page_mode used_as(const struct object *object)
 	return !object->handles ? PAGE_INVALID : object->memory.writers ? PAGE_EXCLUSIVE : PAGE_SHARED;
 }
 
+static enum page_mode recalled_as(struct object *object, bool forget)
+{
+	object->attr_kept &= !forget;
+	return used_as(object);
+}
+
 /* Of an object with its files, what they are used as; with `forget`, their attributes are not kept any more. */
 static enum page_mode all_used_as(const struct holder *holder, uint64_t obj, bool forget)
 {
-	enum page_mode mode = PAGE_INVALID;
-	struct object *object, *after;
+	struct object *whole = object_find(holder, obj);
+	struct family *family = family_find(holder, obj);
+	enum page_mode mode = whole ? recalled_as(whole, forget) : PAGE_INVALID;
+	struct list *link, *after;
 
-	HASH_ITER(hh, holder->objects, object, after)
+	if (!family)
+		return mode;
+	list_for_each_safe(link, after, &family->files)
 	{
-		if (object->obj != obj && object->dir != obj)
-			continue;
-		if (used_as(object) > mode)
-			mode = used_as(object);
-		object->attr_kept &= !forget;
+		enum page_mode used = recalled_as(list_entry(link, struct object, dir_link), forget);
+
+		if (used > mode)
+			mode = used;
 	}
 	return mode;
 }

@@ -79,17 +79,28 @@ bool fetching_from(const struct segment *segment, uint64_t page)
 	return false;
 }
 
-uint64_t first_locked(void *context, const struct cached *cached, uint64_t page)
+static bool is_locked(const struct fetch *fetch)
+{
+	return fetch && (fetch->keepers || fetch->ahead || !list_empty(&fetch->ops));
+}
+
+/* There may be many requests, or many pages. */
+uint64_t first_locked(void *context, const struct cached *cached, uint64_t first, uint64_t last)
 {
 	const struct segment *segment = list_entry(cached, struct segment, cached);
 	struct fetch *fetch, *after;
-	uint64_t first = PAGE_END;
+	uint64_t locked = PAGE_END;
 
 	(void)context;
+	if (last - first < HASH_COUNT(segment->fetches)) {
+		while (first <= last && !is_locked(fetch_find(segment, first)))
+			first++;
+		return first <= last ? first : PAGE_END;
+	}
 	HASH_ITER(hh, segment->fetches, fetch, after)
-	if (fetch->page >= page && fetch->page < first && (fetch->keepers || fetch->ahead || !list_empty(&fetch->ops)))
-		first = fetch->page;
-	return first;
+	if (fetch->page >= first && fetch->page <= last && fetch->page < locked && is_locked(fetch))
+		locked = fetch->page;
+	return locked;
 }
 
 static enum page_mode mode_now(const struct segment *segment)

@@ -325,10 +325,16 @@ static void ops_tick(struct holder *holder)
 	}
 }
 
+/* There may be many objects and requests, and ticks come often. */
 void holder_tick(struct holder *holder)
 {
+	struct bus *bus = holder->bus;
+
 	dwells_tick(holder);
 	stale_tick(holder);
+	if (bus->now_ns - holder->looked_ns < bus->timeout_ns / LOOKS_PER_TIMEOUT)
+		return;
+	holder->looked_ns = bus->now_ns;
 	objects_tick(holder);
 	ops_tick(holder);
 }

@@ -37,6 +37,7 @@ static void object_free(struct object *object)
 	cache_forget(object->holder->cache, &segment->cached);
 	fetches_free(segment);
 	page_table_clear(&segment->pages);
+	attrs_forget(object);
 	HASH_DEL(object->holder->objects, object);
 	free(object);
 }
@@ -82,6 +83,7 @@ struct object *object_make(struct holder *holder, uint64_t obj)
 	list_init(&object->opens);
 	list_init(&object->ends);
 	list_init(&object->use_link);
+	list_init(&object->dir_link);
 	object->memory.object = object;
 	cache_init(&object->memory.cached, obj, SEG_MEMORY);
 	page_table_init(&object->memory.pages, holder->bus, sizeof(struct held));

@@ -167,6 +167,7 @@ struct object {
 	uint64_t obj;
 	enum object_state state;
 	uint64_t dir;            /* of a file, once it is known: its object */
+	struct list dir_link;    /* among its files, see attrs.c */
 	struct object_attr attr; /* the last that was said; but for the segment's size */
 	bool attr_kept;          /* and it holds until it is recalled */
 	bool lingers;            /* it may be kept open without handles */
@@ -189,6 +190,7 @@ enum {
 };
 
 struct names;
+struct family;
 
 #define BACKS_MAX 64
 
@@ -210,6 +212,7 @@ struct holder {
 	size_t ops_open, ops_local;
 	uint32_t next_req; /* of GETs */
 	struct object *objects;
+	struct family *families; /* by the object that their files are in */
 	struct list unused; /* objects, the longest unused first */
 	unsigned unused_count;
 	struct end *ends;
@@ -220,6 +223,7 @@ struct holder {
 	struct back backs[BACKS_MAX]; /* the last ones, a ring */
 	unsigned backs_next;
 	struct names *names;
+	uint64_t looked_ns; /* when what is late was looked for the last time */
 	bool said_late;
 };
 
@@ -326,7 +330,7 @@ void request_read(struct holder *holder, struct op *op);
 void granted(struct segment *segment, const struct msg *grant);
 /* Whether a request has a page from `page` on locked. */
 bool fetching_from(const struct segment *segment, uint64_t page);
-uint64_t first_locked(void *context, const struct cached *cached, uint64_t page); /* for the cache */
+uint64_t first_locked(void *context, const struct cached *cached, uint64_t first, uint64_t last); /* for the cache */
 
 /* write.c */
 static inline uint64_t write_start(const struct op *op)
@@ -470,6 +474,7 @@ void request_setattr(struct object *object, struct op *op);
 void attrs_replied(struct holder *holder, struct op *op, const struct msg *reply);
 /* Notes what a home has answered to `op`. */
 void attrs_note(struct object *object, const struct op *op, const struct msg *reply);
+void attrs_forget(struct object *object); /* before it goes */
 /* Asks the object's home for something that is answered with attributes. */
 void attrs_call(struct holder *holder, struct op *op, const struct msg *msg);
 /* The op's object is found: answers with its attributes. */
