@@ -12,8 +12,19 @@ struct scratch {
 	_Alignas(16) unsigned char bytes[];
 };
 
+static bool take_books(void *context, size_t bytes)
+{
+	return bus_take_books(context, bytes);
+}
+
+static void give_books(void *context, size_t bytes)
+{
+	bus_give_books(context, bytes);
+}
+
 void bus_init(struct bus *bus, const struct core_config *config)
 {
+	bus->page_books = (struct page_books){.take = take_books, .give = give_books, .context = bus};
 	bus->pages_max = config->store_pages_max;
 	bus->timeout_ns = config->timeout_ns;
 	bus->quiet_ns = config->quiet_ns;

@@ -14,6 +14,7 @@
 
 #include "base/check.h"
 #include "base/list.h"
+#include "base/page_table.h"
 #include "core/core.h"
 #include "core/nodes.h"
 
@@ -31,6 +32,7 @@ struct bus {
 	unsigned breakage;
 	uint32_t number; /* of this node; 0 before it is a member */
 	struct nodes nodes;
+	struct page_books page_books; /* bus_take_books() and bus_give_books() */
 
 	/* Counted for the texts in .netmem. */
 	uint64_t faults, handoffs, recalls, violations, lost, bytes_in, bytes_out, messages_in, messages_out;

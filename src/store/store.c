@@ -1,7 +1,7 @@
 /*
- * store.c: two levels and an arena. A segment's pages are kept in chunks of CHUNK_PAGES, a chunk says for each page which
- * slot of the arena holds it. The arena is one mapping as large as the store may become; the system backs it page by
- * page on first touch, and takes dropped slots back with MADV_DONTNEED, so that a free slot always reads as zeros.
+ * store.c: an arena, and for each segment a table that says which slot of the arena holds a page. The arena is one mapping as large as
+ * the store may become; the system backs it page by page on first touch, and takes dropped slots back with MADV_DONTNEED, so that a
+ * free slot always reads as zeros.
  */
 #include "store/store.h"
 
@@ -17,26 +17,21 @@
 #include <uthash.h>
 
 #include "base/check.h"
+#include "base/page_table.h"
 #include "msg/limits.h"
 
-#define CHUNK_PAGES 512u
-#define NO_SLOT 0u /* slots count from 1, so that a zeroed chunk has none */
+#define NO_SLOT 0u /* slots count from 1, so that a new entry has none */
+#define RELEASED_AT_ONCE 512u
 
 struct segment_key {
 	uint64_t obj;
 	uint64_t seg;
 };
 
-struct chunk {
-	uint64_t number; /* of its first page / CHUNK_PAGES */
-	uint32_t used;
-	uint32_t slots[CHUNK_PAGES];
-	UT_hash_handle hh;
-};
-
 struct segment {
 	struct segment_key key;
-	struct chunk *chunks;
+	struct page_table slots; /* uint32_t: the number of the page's slot */
+	uint64_t used;           /* slots */
 	UT_hash_handle hh;
 };
 
@@ -88,14 +83,9 @@ err_new:
 	return -ENOMEM;
 }
 
-static void chunk_free(struct segment *segment, struct chunk *chunk)
-{
-	HASH_DELETE(hh, segment->chunks, chunk);
-	free(chunk);
-}
-
 static void segment_free(struct store *store, struct segment *segment)
 {
+	page_table_clear(&segment->slots);
 	HASH_DELETE(hh, store->segments, segment);
 	free(segment);
 }
@@ -103,16 +93,11 @@ static void segment_free(struct store *store, struct segment *segment)
 void store_free(struct store *store)
 {
 	struct segment *segment, *next_segment;
-	struct chunk *chunk, *next_chunk;
 
 	if (!store)
 		return;
 	HASH_ITER(hh, store->segments, segment, next_segment)
-	{
-		HASH_ITER(hh, segment->chunks, chunk, next_chunk)
-		chunk_free(segment, chunk);
-		segment_free(store, segment);
-	}
+	segment_free(store, segment);
 	if (store->arena) {
 		munmap(store->free_slots, store->pages_max * sizeof(*store->free_slots));
 		munmap(store->arena, store->pages_max * PAGE_BYTES);
@@ -134,14 +119,6 @@ static struct segment *segment_find(const struct store *store, uint64_t obj, uin
 	return segment;
 }
 
-static struct chunk *chunk_find(const struct segment *segment, uint64_t number)
-{
-	struct chunk *chunk;
-
-	HASH_FIND(hh, segment->chunks, &number, sizeof(number), chunk);
-	return chunk;
-}
-
 static struct segment *segment_add(struct store *store, uint64_t obj, uint32_t seg)
 {
 	struct segment *segment = calloc(1, sizeof(*segment));
@@ -149,6 +126,7 @@ static struct segment *segment_add(struct store *store, uint64_t obj, uint32_t s
 	if (!segment)
 		return NULL;
 	segment->key = (struct segment_key){ .obj = obj, .seg = seg };
+	page_table_init(&segment->slots, NULL, sizeof(uint32_t));
 	HASH_ADD(hh, store->segments, key, sizeof(segment->key), segment);
 	if (segment->hh.tbl)
 		return segment;
@@ -156,36 +134,21 @@ static struct segment *segment_add(struct store *store, uint64_t obj, uint32_t s
 	return NULL;
 }
 
-static struct chunk *chunk_add(struct segment *segment, uint64_t number)
+/* Where the number of the page's slot is, made if it is nowhere; NULL without memory. */
+static uint32_t *slot_make(struct store *store, struct segment *segment, uint64_t obj, uint32_t seg, uint64_t page)
 {
-	struct chunk *chunk = calloc(1, sizeof(*chunk));
-
-	if (!chunk)
-		return NULL;
-	chunk->number = number;
-	HASH_ADD(hh, segment->chunks, number, sizeof(chunk->number), chunk);
-	if (chunk->hh.tbl)
-		return chunk;
-	free(chunk);
-	return NULL;
-}
-
-/* The chunk of a page, made if there is none; NULL without memory. */
-static struct chunk *chunk_get(struct store *store, uint64_t obj, uint32_t seg, uint64_t number)
-{
-	struct segment *segment = segment_find(store, obj, seg);
-	struct chunk *chunk;
+	uint32_t *slot;
 
 	if (!segment)
 		segment = segment_add(store, obj, seg);
 	if (!segment)
 		return NULL;
-	chunk = chunk_find(segment, number);
-	if (!chunk)
-		chunk = chunk_add(segment, number);
-	if (!chunk && !segment->chunks)
+	slot = page_table_make(&segment->slots, page);
+	if (slot)
+		segment->used++;
+	else if (!segment->used)
 		segment_free(store, segment);
-	return chunk;
+	return slot;
 }
 
 /* There is one: store->used < store->pages_max. */
@@ -202,20 +165,16 @@ int store_write(struct store *store, uint64_t obj, uint32_t seg, uint64_t page, 
                 uint32_t length_bytes)
 {
 	struct segment *segment = segment_find(store, obj, seg);
-	struct chunk *chunk = segment ? chunk_find(segment, page / CHUNK_PAGES) : NULL;
-	uint32_t *slot = chunk ? &chunk->slots[page % CHUNK_PAGES] : NULL;
+	uint32_t *slot = segment ? page_table_find(&segment->slots, page) : NULL;
 
 	CHECK(offset <= PAGE_BYTES && length_bytes <= PAGE_BYTES - offset);
 	if (!slot || *slot == NO_SLOT) {
 		if (store->used == store->pages_max)
 			return -ENOSPC;
-		if (!chunk)
-			chunk = chunk_get(store, obj, seg, page / CHUNK_PAGES);
-		if (!chunk)
+		slot = slot_make(store, segment, obj, seg, page);
+		if (!slot)
 			return -ENOMEM;
-		slot = &chunk->slots[page % CHUNK_PAGES];
 		*slot = slot_take(store);
-		chunk->used++;
 	}
 	if (length_bytes > 0)
 		memcpy(slot_bytes(store, *slot) + offset, bytes, length_bytes);
@@ -225,14 +184,13 @@ int store_write(struct store *store, uint64_t obj, uint32_t seg, uint64_t page, 
 void store_read(const struct store *store, uint64_t obj, uint32_t seg, uint64_t page, uint32_t count, void *buffer)
 {
 	struct segment *segment = segment_find(store, obj, seg);
-	struct chunk *chunk = NULL;
 	uint8_t *to = buffer;
 
 	for (uint64_t at = page; at < page + count; at++, to += PAGE_BYTES) {
-		if (segment && (at == page || at % CHUNK_PAGES == 0))
-			chunk = chunk_find(segment, at / CHUNK_PAGES);
-		if (chunk && chunk->slots[at % CHUNK_PAGES] != NO_SLOT)
-			memcpy(to, slot_bytes(store, chunk->slots[at % CHUNK_PAGES]), PAGE_BYTES);
+		const uint32_t *slot = segment ? page_table_find(&segment->slots, at) : NULL;
+
+		if (slot && *slot != NO_SLOT)
+			memcpy(to, slot_bytes(store, *slot), PAGE_BYTES);
 		else
 			memset(to, 0, PAGE_BYTES);
 	}
@@ -263,53 +221,49 @@ static void slots_release(struct store *store, uint32_t *slots, uint32_t count)
 	store->used -= count;
 }
 
-/* Drops what the chunk has of the pages first .. last, and the chunk itself if nothing is left. */
-static void chunk_drop(struct store *store, struct segment *segment, struct chunk *chunk, uint64_t first, uint64_t last)
-{
-	uint64_t chunk_first = chunk->number * CHUNK_PAGES;
-	uint32_t from = first > chunk_first ? (uint32_t)(first - chunk_first) : 0;
-	uint32_t to = last - chunk_first < CHUNK_PAGES ? (uint32_t)(last - chunk_first) : CHUNK_PAGES - 1;
-	uint32_t slots[CHUNK_PAGES];
-	uint32_t count = 0;
+struct drop {
+	struct store *store;
+	struct segment *segment;
+	uint32_t slots[RELEASED_AT_ONCE];
+	uint32_t count;
+};
 
-	for (uint32_t i = from; i <= to; i++) {
-		if (chunk->slots[i] == NO_SLOT)
-			continue;
-		slots[count++] = chunk->slots[i];
-		chunk->slots[i] = NO_SLOT;
-	}
-	if (count > 0)
-		slots_release(store, slots, count);
-	chunk->used -= count;
-	if (chunk->used == 0)
-		chunk_free(segment, chunk);
+static void drop_release(struct drop *drop)
+{
+	if (!drop->count)
+		return;
+	slots_release(drop->store, drop->slots, drop->count);
+	drop->segment->used -= drop->count;
+	drop->count = 0;
+}
+
+static void drop_one(void *context, uint64_t page, void *entry)
+{
+	struct drop *drop = context;
+	uint32_t *slot = entry;
+
+	(void)page;
+	if (*slot == NO_SLOT)
+		return;
+	drop->slots[drop->count++] = *slot;
+	*slot = NO_SLOT;
+	if (drop->count == RELEASED_AT_ONCE)
+		drop_release(drop);
 }
 
 void store_drop(struct store *store, uint64_t obj, uint32_t seg, uint64_t page, uint64_t count)
 {
-	struct segment *segment = segment_find(store, obj, seg);
+	struct drop drop = { .store = store, .segment = segment_find(store, obj, seg) };
 	uint64_t last = count == 0 || count - 1 > UINT64_MAX - page ? UINT64_MAX : page + count - 1;
-	uint64_t first_chunk = page / CHUNK_PAGES;
-	uint64_t last_chunk = last / CHUNK_PAGES;
-	struct chunk *chunk, *next;
 
-	if (!segment)
+	if (!drop.segment)
 		return;
-	if (last_chunk - first_chunk < HASH_COUNT(segment->chunks)) {
-		for (uint64_t number = first_chunk; number <= last_chunk; number++) {
-			chunk = chunk_find(segment, number);
-			if (chunk)
-				chunk_drop(store, segment, chunk, page, last);
-		}
-	} else {
-		HASH_ITER(hh, segment->chunks, chunk, next)
-		{
-			if (chunk->number >= first_chunk && chunk->number <= last_chunk)
-				chunk_drop(store, segment, chunk, page, last);
-		}
-	}
-	if (!segment->chunks)
-		segment_free(store, segment);
+	page_table_each(&drop.segment->slots, page, last, drop_one, &drop);
+	drop_release(&drop);
+	if (!drop.segment->used)
+		segment_free(store, drop.segment);
+	else if (drop.segment->slots.count / 2 > drop.segment->used)
+		page_table_trim(&drop.segment->slots);
 }
 
 uint64_t store_pages(const struct store *store)

@@ -12,8 +12,7 @@ bool taken_lately(struct segment *segment, uint64_t page)
 {
 	const struct held *held = page_table_find(&segment->pages, page);
 
-	return held && held->mode == PAGE_INVALID && held->granted_ns &&
-	       bus_of(segment)->now_ns - held->granted_ns < bus_of(segment)->quiet_ns;
+	return held && held->mode == PAGE_INVALID && held_age_ns(held, bus_of(segment)->now_ns) < bus_of(segment)->quiet_ns;
 }
 
 static bool can_begin(struct segment *segment, const struct op *op)

@@ -367,8 +367,8 @@ static void granted_page(struct segment *segment, struct fetch *fetch, const str
 		return;
 	}
 	segment->held_pages += held->mode == PAGE_INVALID;
-	held->mode = (uint8_t)mode;
-	held->granted_ns = holder->bus->now_ns;
+	held->mode = mode & 3;
+	held->granted = held_time(holder->bus->now_ns);
 	held->blank = grant->flags & GRANT_ZERO;
 	held->noted = false;
 	wrote = writes_granted(segment, fetch);

@@ -86,7 +86,7 @@ struct object *object_make(struct holder *holder, uint64_t obj)
 	list_init(&object->dir_link);
 	object->memory.object = object;
 	cache_init(&object->memory.cached, obj, SEG_MEMORY);
-	page_table_init(&object->memory.pages, holder->bus, sizeof(struct held));
+	page_table_init(&object->memory.pages, &holder->bus->page_books, sizeof(struct held));
 	list_init(&object->memory.growing);
 	list_init(&object->memory.later);
 	list_init(&object->memory.early);

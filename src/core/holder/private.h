@@ -27,10 +27,10 @@
 
 #include <uthash.h>
 
+#include "base/page_table.h"
 #include "core/cache/cache.h"
 #include "core/holder/holder.h"
 #include "core/page_set.h"
-#include "core/page_table.h"
 
 /* --- requests under way ------------------------------------------------------------------------------------------- */
 
@@ -78,16 +78,28 @@ struct op {
 
 /* A page that this node holds; mode INVALID while a fetch for it is under way. */
 struct held {
-	uint64_t granted_ns;
-	uint8_t mode;
-	uint8_t quick; /* recalls in a row that came soon after the grant; see dwell_until() */
-	bool recalled; /* RECALLED is to be sent when it is gone */
-	bool reread;   /* it was read again after it had gone */
+	uint32_t granted; /* when, see held_age_ns(); 0: it does not matter */
+	uint32_t gone;    /* segment.written when it went the last time */
+	uint8_t mode : 2;
+	bool recalled : 1; /* RECALLED is to be sent when it is gone */
+	bool reread : 1;   /* it was read again after it had gone */
+	bool blank : 1;    /* nothing was written yet: the first PUT takes memory at the home */
+	bool noted : 1;    /* holder.backs may have what was written back of it since it was granted */
+	uint8_t quick;     /* recalls in a row that came soon after the grant; see dwell_until() */
 	uint16_t dropping; /* writes that wait until the kernel has dropped it: it is not given up before they are put */
-	uint32_t gone; /* segment.written when it went the last time */
-	bool blank;    /* nothing was written yet: the first PUT takes memory at the home */
-	bool noted;    /* holder.backs may have what was written back of it since it was granted */
 };
+
+/* In units that make it last for an hour; odd, so that it is never 0. */
+static inline uint32_t held_time(uint64_t now_ns)
+{
+	return (uint32_t)(now_ns >> 10) | 1;
+}
+
+/* Since the page was granted. */
+static inline uint64_t held_age_ns(const struct held *held, uint64_t now_ns)
+{
+	return held->granted ? (uint64_t)(uint32_t)(held_time(now_ns) - held->granted) << 10 : UINT64_MAX;
+}
 
 /*
  * A page on its way here, and the requests that wait for it; also while a write that it came for waits until its size is shown

@@ -80,11 +80,13 @@ void range_gone(void *context, struct cached *cached, uint64_t first, uint64_t l
 
 static uint64_t dwell_until(const struct bus *bus, struct held *held)
 {
-	if (bus->now_ns - held->granted_ns > DWELL_QUICK_NS) {
+	uint64_t age_ns = held_age_ns(held, bus->now_ns);
+
+	if (age_ns > DWELL_QUICK_NS) {
 		held->quick = 0;
 		return 0;
 	}
-	return held->granted_ns + (++held->quick ? DWELL_NS : DWELL_LONG_NS);
+	return bus->now_ns - age_ns + (++held->quick ? DWELL_NS : DWELL_LONG_NS);
 }
 
 static void dwell_start(struct segment *segment, uint64_t page, uint64_t until_ns)
@@ -141,7 +143,7 @@ static void taken_in_bulk(struct segment *segment, uint64_t page)
 	struct held *held = page_table_find(&segment->pages, page);
 
 	if (held)
-		held->granted_ns = 0;
+		held->granted = 0;
 }
 
 /* Those that are to be taken now, are in runs. */

@@ -43,7 +43,7 @@ static int object_new(struct home *home, const struct object_attr *attr, struct 
 	object->attr.atime_ns = object->attr.mtime_ns = object->attr.ctime_ns;
 	object->memory.object = object;
 	object->memory.number = SEG_MEMORY;
-	page_table_init(&object->memory.pages, home->bus, sizeof(struct page));
+	page_table_init(&object->memory.pages, &home->bus->page_books, sizeof(struct page));
 	attrs_init(object);
 	HASH_ADD(hh, home->objects, obj, sizeof(object->obj), object);
 	*new = object;

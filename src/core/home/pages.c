@@ -52,9 +52,18 @@ static uint32_t *waiting_of(struct home *home, uint32_t number)
 	return &home->waiting[free_one].count;
 }
 
+struct transaction *transaction_of(const struct segment *segment, uint64_t page, const struct page *entry)
+{
+	struct transaction *transaction = NULL;
+
+	if (entry && entry->flags & PAGE_BUSY)
+		HASH_FIND(hh, segment->transactions, &page, sizeof(page), transaction);
+	return transaction;
+}
+
 static struct transaction *transaction_make(struct segment *segment, uint64_t page, struct page *entry)
 {
-	struct transaction *transaction = entry->transaction;
+	struct transaction *transaction = transaction_of(segment, page, entry);
 
 	if (transaction)
 		return transaction;
@@ -65,7 +74,8 @@ static struct transaction *transaction_make(struct segment *segment, uint64_t pa
 	list_init(&transaction->recall_link);
 	transaction->segment = segment;
 	transaction->page = page;
-	entry->transaction = transaction;
+	HASH_ADD(hh, segment->transactions, page, sizeof(transaction->page), transaction);
+	entry->flags |= PAGE_BUSY;
 	return transaction;
 }
 
@@ -76,18 +86,17 @@ void waiter_remove(struct home *home, struct waiter *waiter)
 	free(waiter);
 }
 
-void transaction_free(struct home *home, struct page *entry)
+void transaction_free(struct transaction *transaction, struct page *entry)
 {
-	struct transaction *transaction = entry->transaction;
+	struct segment *segment = transaction->segment;
 	struct list *link, *after;
 
-	if (!transaction)
-		return;
 	list_for_each_safe(link, after, &transaction->waiters)
-		waiter_remove(home, list_entry(link, struct waiter, link));
+		waiter_remove(segment->object->home, list_entry(link, struct waiter, link));
 	list_remove(&transaction->recall_link);
+	HASH_DEL(segment->transactions, transaction);
 	free(transaction);
-	entry->transaction = NULL;
+	entry->flags &= (uint8_t)~PAGE_BUSY;
 }
 
 /* --- granting -------------------------------------------------------------------------------------------------------- */
@@ -210,7 +219,7 @@ static void recall(struct segment *segment, uint64_t page, struct transaction *t
 /* The one mover: serves waiters in turn until one has to wait, and ends the transaction when none is left. */
 void pages_advance(struct segment *segment, uint64_t page, struct page *entry)
 {
-	struct transaction *transaction = entry->transaction;
+	struct transaction *transaction = transaction_of(segment, page, entry);
 	struct home *home = segment->object->home;
 
 	if (!transaction)
@@ -232,7 +241,7 @@ void pages_advance(struct segment *segment, uint64_t page, struct page *entry)
 		waiter_remove(home, waiter);
 	}
 	if (!transaction->recalled && list_empty(&transaction->waiters))
-		transaction_free(home, entry);
+		transaction_free(transaction, entry);
 }
 
 /* --- messages -------------------------------------------------------------------------------------------------------- */
@@ -252,6 +261,7 @@ static int wait_for_page(struct segment *segment, const struct waiter *request, 
 {
 	struct home *home = segment->object->home;
 	uint32_t *waiting = waiting_of(home, request->from);
+	struct transaction *transaction;
 	struct page *entry;
 	struct waiter *waiter;
 
@@ -263,13 +273,14 @@ static int wait_for_page(struct segment *segment, const struct waiter *request, 
 		return -EBUSY;
 	entry = entry_make(segment, page);
 	waiter = entry ? calloc(1, sizeof(*waiter)) : NULL;
-	if (!waiter || !transaction_make(segment, page, entry)) {
+	transaction = waiter ? transaction_make(segment, page, entry) : NULL;
+	if (!transaction) {
 		free(waiter);
 		return -ENOSPC;
 	}
 	*waiter = *request;
 	++*waiting;
-	list_push_back(&entry->transaction->waiters, &waiter->link);
+	list_push_back(&transaction->waiters, &waiter->link);
 	pages_advance(segment, page, entry);
 	return 0;
 }
@@ -300,10 +311,11 @@ static bool free_ahead(struct segment *segment, uint64_t page, const struct wait
 {
 	const struct page *entry = page_table_find(&segment->pages, page);
 	const struct bus *bus = bus_of(segment);
-	bool quiet = entry && !entry->transaction &&
+	bool busy = entry && entry->flags & PAGE_BUSY;
+	bool quiet = entry && !busy &&
 	             short_time(bus->now_ns) - entry->granted >= short_time(bus->quiet_ns);
 
-	if (!entry || (!entry->transaction && !in_the_way(segment, entry, request)))
+	if (!entry || (!busy && !in_the_way(segment, entry, request)))
 		return true;
 	if (!quiet)
 		contend(segment);
@@ -356,7 +368,7 @@ void pages_get(struct segment *segment, uint32_t from, const struct msg *msg)
 static void recalled_one(struct segment *segment, uint32_t from, uint64_t page, enum page_mode mode)
 {
 	struct page *entry = page_table_find(&segment->pages, page);
-	struct transaction *transaction = entry ? entry->transaction : NULL;
+	struct transaction *transaction = transaction_of(segment, page, entry);
 	node_set holder = seat(segment, from);
 
 	if (!transaction || !(transaction->recalled & holder))

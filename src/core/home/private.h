@@ -17,14 +17,15 @@
 
 #include <uthash.h>
 
+#include "base/page_table.h"
 #include "core/home/home.h"
-#include "core/page_table.h"
 
 enum {
 	PAGE_DATA = 1 << 0,     /* in the store */
 	PAGE_PROMISED = 1 << 1, /* counted against the store, nothing written yet */
 	PAGE_LOST = 1 << 2,     /* the only current copy died with its node */
-	PAGE_LED = 1 << 3       /* its holder is about to write it, and has not yet: no kernel has it */
+	PAGE_LED = 1 << 3,      /* its holder is about to write it, and has not yet: no kernel has it */
+	PAGE_BUSY = 1 << 4      /* it has a transaction */
 };
 
 /*
@@ -36,7 +37,6 @@ enum {
  */
 struct page {
 	node_set holders;
-	struct transaction *transaction;
 	uint32_t granted; /* the last time, see short_time() */
 	uint8_t mode;
 	uint8_t flags;
@@ -61,6 +61,7 @@ struct transaction {
 	uint64_t since_ns;
 	uint64_t page;
 	struct segment *segment;
+	UT_hash_handle hh;
 };
 
 struct segment {
@@ -68,6 +69,7 @@ struct segment {
 	uint32_t number;
 	uint64_t size_bytes;
 	struct page_table pages;
+	struct transaction *transactions; /* by page */
 	struct resize *resize; /* see sizes.c */
 	uint64_t pages_data;
 	uint64_t lost;
@@ -211,7 +213,9 @@ bool pages_put(struct segment *segment, uint32_t from, const struct msg *msg);
 void pages_advance(struct segment *segment, uint64_t page, struct page *entry);
 void pages_tick(struct home *home);
 void waiter_remove(struct home *home, struct waiter *waiter);
-void transaction_free(struct home *home, struct page *entry);
+/* NULL if nobody waits for it. */
+struct transaction *transaction_of(const struct segment *segment, uint64_t page, const struct page *entry);
+void transaction_free(struct transaction *transaction, struct page *entry);
 void holder_remove(struct home *home, struct page *entry, node_set holder);
 void unpromise(struct home *home, struct page *entry);
 void grant_error(const struct segment *segment, uint64_t page, const struct waiter *waiter, int error);

@@ -68,6 +68,7 @@ static void forget_one(void *context, uint64_t page, void *item)
 {
 	struct sweep *sweep = context;
 	struct page *entry = item;
+	struct transaction *transaction;
 
 	if (entry->holders & sweep->node) {
 		if (entry->mode == PAGE_EXCLUSIVE && !(entry->flags & PAGE_LED) && sweep->died && !whole_of(sweep->segment->object)->revert &&
@@ -77,12 +78,13 @@ static void forget_one(void *context, uint64_t page, void *item)
 		}
 		holder_remove(sweep->segment->object->home, entry, sweep->node);
 	}
-	if (!entry->transaction)
+	transaction = transaction_of(sweep->segment, page, entry);
+	if (!transaction)
 		return;
-	entry->transaction->recalled &= ~sweep->node;
-	if (!entry->transaction->recalled)
-		list_remove(&entry->transaction->recall_link);
-	forget_waiters(sweep->segment->object->home, entry->transaction, sweep->node);
+	transaction->recalled &= ~sweep->node;
+	if (!transaction->recalled)
+		list_remove(&transaction->recall_link);
+	forget_waiters(sweep->segment->object->home, transaction, sweep->node);
 	pages_advance(sweep->segment, page, entry);
 }
 
@@ -118,7 +120,7 @@ static void truncate_one(void *context, uint64_t page, void *item)
 	}
 	if (entry->flags & PAGE_LOST)
 		sweep->segment->lost--;
-	entry->flags = 0;
+	entry->flags &= PAGE_BUSY;
 }
 
 static void advance_one(void *context, uint64_t page, void *item)
@@ -164,15 +166,16 @@ static void free_one(void *context, uint64_t page, void *item)
 {
 	struct sweep *sweep = context;
 	struct page *entry = item;
+	struct transaction *transaction = transaction_of(sweep->segment, page, entry);
 	struct list *link, *after;
 
 	if (entry->flags & (PAGE_DATA | PAGE_PROMISED))
 		bus_give_pages(sweep->segment->object->home->bus, 1);
-	if (!entry->transaction)
+	if (!transaction)
 		return;
-	list_for_each_safe(link, after, &entry->transaction->waiters)
+	list_for_each_safe(link, after, &transaction->waiters)
 		grant_error(sweep->segment, page, list_entry(link, struct waiter, link), -ESTALE);
-	transaction_free(sweep->segment->object->home, entry);
+	transaction_free(transaction, entry);
 }
 
 void pages_free(struct segment *segment)
