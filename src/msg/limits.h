@@ -75,8 +75,8 @@
 /* Page requests of one node waiting at one home; past it a request is answered EBUSY. */
 #define WAITERS_PER_NODE_MAX 131072u
 
-/* Bytes of an object that a node puts before a program's write() waits until its home has taken them. */
-#define PUT_WINDOW_BYTES (4u << 20)
+/* A program's write() waits until its home has taken all but twice so many bytes of what the node has put. */
+#define PUT_WINDOW_BYTES (2u << 20)
 
 /* Bytes queued for one peer. Past it the session ends, because nothing may be dropped in the middle of a stream. */
 #define PEER_QUEUE_BYTES_MAX (256u << 20)

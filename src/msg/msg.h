@@ -89,6 +89,10 @@ enum msg_type {
 	/* Home to node. */
 	MSG_SIGNAL, /* obj, flags POST_*, number and cookie: the node and its end that posted it */
 
+	/* To an object's home, answered by a MSG_REPLY. */
+	MSG_UPGRADE, /* req, obj, seg, page, count: which the node holds shared -> payload: a bit for each, from the lowest of the first
+	                byte on, set where it holds the page exclusive from now on: no other node holds it */
+
 	/*
 	 * Local requests only, never on the wire. Attributes in an answer about a segment are for the kernel: its size is what
 	 * the kernel may be told now. seg is SEG_NONE where the answer is not about a segment.

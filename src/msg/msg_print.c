@@ -54,6 +54,7 @@ static const struct type_info types[MSG_TYPES] = {
 	[MSG_OPEN] = { "OPEN", true, FIELD_REQ | FIELD_OBJ | FIELD_SEG | FIELD_MODE },
 	[MSG_OWN] = { "OWN", true, FIELD_REQ | FIELD_OBJ | FIELD_COOKIE },
 	[MSG_POST] = { "POST", true, FIELD_REQ | FIELD_OBJ | FIELD_COOKIE },
+	[MSG_UPGRADE] = { "UPGRADE", true, FIELD_REQ | FIELDS_PAGE | FIELD_COUNT },
 	[MSG_SYNC] = { "SYNC", true, FIELD_REQ | FIELD_OBJ | FIELD_SEG },
 	[MSG_REPLY] = { "REPLY", true, FIELD_REQ | FIELD_ERROR },
 	[MSG_CLOSE] = { "CLOSE", true, FIELD_OBJ },

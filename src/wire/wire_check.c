@@ -45,6 +45,7 @@ static const struct type_rule rules[MSG_TYPES] = {
 	[MSG_OPEN] = { RULE_NONE, OF_OBJECT | OR_NO_SEG },
 	[MSG_OWN] = { RULE_NONE, OF_OBJECT },
 	[MSG_POST] = { RULE_NONE, OF_OBJECT },
+	[MSG_UPGRADE] = { RULE_NONE, OF_OBJECT | OF_PAGES },
 	[MSG_SYNC] = { RULE_NONE, OF_OBJECT },
 	[MSG_REPLY] = { RULE_ANY, 0 },
 	[MSG_CLOSE] = { RULE_NONE, OF_OBJECT },

@@ -117,17 +117,19 @@ START_TEST(fault_confirms_recall)
 }
 END_TEST
 
-/* Goal: the first writable open waits until what was held shared is gone. */
+/* Goal: the first writable open waits until what was held shared, as by another node, is gone. */
 START_TEST(open_flush)
 {
-	struct cluster *cluster = cluster_new(2, 1000);
+	struct cluster *cluster = cluster_new(3, 1000);
 	uint64_t obj = make(cluster, 0, "a");
 	struct msg msg = {.type = REQ_OPEN, .obj = obj, .mode = PAGE_EXCLUSIVE};
 	uint64_t token;
 
 	ck_assert_int_eq(resize(cluster, 0, obj, 4096), 0);
-	ck_assert_int_eq(simple(cluster, 1, REQ_OPEN, obj, PAGE_SHARED), 0);
-	ck_assert_int_eq(read_page(cluster, 1, obj, 0)->error, 0);
+	for (unsigned node = 1; node < 3; node++) {
+		ck_assert_int_eq(simple(cluster, node, REQ_OPEN, obj, PAGE_SHARED), 0);
+		ck_assert_int_eq(read_page(cluster, node, obj, 0)->error, 0);
+	}
 	cluster_hold_kernel(cluster, 1);
 	token = cluster_request(cluster, 1, &msg, NULL, 0);
 	cluster_settle(cluster);
@@ -197,6 +199,45 @@ START_TEST(read_meets_growth)
 	cluster_release_kernel(cluster, 2);
 	ck_assert_int_eq(cluster_answer(cluster, writing)->error, -EINTR);
 	ck_assert_int_eq(cluster_answer(cluster, reading)->error, 0);
+	cluster_free(cluster);
+}
+END_TEST
+
+/*
+ * Goal: who opens a file for writing keeps the pages that nobody else holds; others are dropped before the open is answered, and
+ * nothing is held exclusive for an open that was killed.
+ */
+START_TEST(open_upgrades)
+{
+	struct cluster *cluster = cluster_new(3, 1000);
+	uint64_t obj = make(cluster, 0, "a"), opening;
+	struct msg open = {.type = REQ_OPEN, .obj = obj, .mode = PAGE_EXCLUSIVE};
+	struct core *core = cluster_core(cluster, 1);
+
+	ck_assert_int_eq(resize(cluster, 0, obj, 5 * PAGE_BYTES), 0);
+	for (unsigned node = 1; node < 3; node++)
+		ck_assert_int_eq(simple(cluster, node, REQ_OPEN, obj, PAGE_SHARED), 0);
+	for (uint64_t page = 0; page < 5; page++)
+		ck_assert_int_eq(read_page(cluster, 1, obj, page)->error, 0);
+	ck_assert_int_eq(read_page(cluster, 2, obj, 1)->error, 0);
+	if (_i)
+		cluster_hold_kernel(cluster, 1);
+	opening = cluster_request(cluster, 1, &open, NULL, 0);
+	cluster_settle(cluster);
+	ck_assert(cluster_answer(cluster, opening)->done == !_i);
+	for (uint64_t page = 0; !_i && page < 5; page++)
+		ck_assert_int_eq(core_page_mode(core, obj, 0, page), page == 1 ? PAGE_INVALID : PAGE_EXCLUSIVE);
+	if (_i)
+		cluster_interrupt(cluster, 1, opening);
+	ck_assert_int_eq(read_page(cluster, 2, obj, 1)->error, 0);
+	ck_assert_int_eq(cluster_count(cluster, 1, MSG_RECALL), 0);
+	if (_i)
+		cluster_release_kernel(cluster, 1);
+	else
+		ck_assert_int_eq(simple(cluster, 1, REQ_RELEASE, obj, PAGE_EXCLUSIVE), 0);
+	ck_assert_int_eq(read_page(cluster, 2, obj, 0)->error, 0);
+	ck_assert_int_eq(cluster_count(cluster, 1, MSG_RECALL), 0);
+	cluster_check(cluster);
 	cluster_free(cluster);
 }
 END_TEST
@@ -648,6 +689,7 @@ int main(void)
 	tcase_add_test(test, open_flush);
 	tcase_add_test(test, sizes);
 	tcase_add_test(test, read_meets_growth);
+	tcase_add_loop_test(test, open_upgrades, 0, 2);
 	tcase_add_test(test, full);
 	tcase_add_test(test, lost);
 	tcase_add_test(test, home_dies);

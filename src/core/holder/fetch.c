@@ -69,19 +69,19 @@ void fetches_downgrade(struct segment *segment)
 	fetch->downgraded = true;
 }
 
+static bool is_locked(const struct fetch *fetch)
+{
+	return fetch && (fetch->keepers || fetch->ahead || !list_empty(&fetch->ops));
+}
+
 bool fetching_from(const struct segment *segment, uint64_t page)
 {
 	struct fetch *fetch, *after;
 
 	HASH_ITER(hh, segment->fetches, fetch, after)
-	if (fetch->page >= page)
+	if (fetch->page >= page && is_locked(fetch))
 		return true;
 	return false;
-}
-
-static bool is_locked(const struct fetch *fetch)
-{
-	return fetch && (fetch->keepers || fetch->ahead || !list_empty(&fetch->ops));
 }
 
 /* There may be many requests, or many pages. */
@@ -148,6 +148,8 @@ void fetch_send(struct segment *segment, struct fetch *fetch)
 	                  .count = 1};
 	struct needs needs = fetch_needs(segment, fetch);
 
+	if (fetch->lead && !needs.end)
+		needs.end = fetch->page * PAGE_BYTES + 1;
 	fetch->mode = needs.mode;
 	fetch->past_end = needs.end > segment->size_bytes;
 	fetch->asked = true;

@@ -96,6 +96,9 @@ static void replied(struct holder *holder, struct op *op, const struct msg *repl
 	case REQ_WRITE:
 		write_grown(holder, op, reply);
 		break;
+	case MSG_UPGRADE:
+		upgrade_replied(holder, op, reply);
+		break;
 	case REQ_END_POST:
 	case REQ_END_OWN:
 		end_replied(holder, op, reply);
@@ -236,14 +239,6 @@ void holder_message(struct holder *holder, uint32_t from, const struct msg *msg)
 
 /* --- the cache ------------------------------------------------------------------------------------------------------- */
 
-static void upgraded(struct segment *segment)
-{
-	if (cache_taking(&segment->cached, TAKE_UPGRADE))
-		return; /* this one was for an open that was killed; pages have come in since */
-	segment->upgrading = false;
-	opens_go_on(segment->object);
-}
-
 static void taken(void *context, struct cached *cached, enum take_goal goal, uint64_t cookie)
 {
 	struct segment *segment = list_entry(cached, struct segment, cached);
@@ -260,7 +255,7 @@ static void taken(void *context, struct cached *cached, enum take_goal goal, uin
 		size_dropped(segment, cookie);
 		break;
 	case TAKE_UPGRADE:
-		upgraded(segment);
+		upgrade_goes_on(segment);
 		break;
 	case TAKE_STALE:
 		stale_dropped(segment);

@@ -1,6 +1,7 @@
 /*
  * lead.c: pages for writes that are to come. Where a program's write(2) begins at the end of the one before, the pages behind it are
- * asked for before it writes them, without their bytes: so it does not wait for each. What another node uses is not taken.
+ * asked for before it writes them, without their bytes: so it does not wait for each. Also those past the end, if it writes there. What
+ * another node uses is not taken.
  *
  * A page that is held so is not in the kernel's cache. Whoever reads it fetches it as if the kernel had evicted it.
  */
@@ -34,7 +35,7 @@ static void ask(struct segment *segment, uint64_t page)
 void lead(struct segment *segment, uint64_t start_bytes, uint64_t end_bytes)
 {
 	bool follows = start_bytes == segment->write_next;
-	uint64_t first = pages_of(end_bytes), end = pages_of(segment->size_bytes);
+	uint64_t first = pages_of(end_bytes), end = first + LEAD_PAGES;
 
 	segment->write_next = end_bytes;
 	if (!follows || !may_lead(segment))
@@ -43,8 +44,10 @@ void lead(struct segment *segment, uint64_t start_bytes, uint64_t end_bytes)
 		segment->lead_end = first;
 	if (segment->lead_end - first > LEAD_PAGES / 2)
 		return;
-	if (end > first + LEAD_PAGES)
-		end = first + LEAD_PAGES;
+	if (end_bytes < segment->size_bytes && end > pages_of(segment->size_bytes))
+		end = pages_of(segment->size_bytes);
+	if (end > OBJECT_BYTES_MAX / PAGE_BYTES)
+		end = OBJECT_BYTES_MAX / PAGE_BYTES;
 	while (segment->lead_end < end)
 		ask(segment, segment->lead_end++);
 }

@@ -178,7 +178,6 @@ void opens_go_on(struct object *object)
 static void open_grant(struct object *object, struct op *op)
 {
 	struct segment *segment = &object->memory;
-	struct holder *holder = object->holder;
 
 	op->stage = OPEN_COUNTED;
 	list_remove(&op->link);
@@ -189,10 +188,8 @@ static void open_grant(struct object *object, struct op *op)
 	if (of_memory(op) && !segment->handles++)
 		size_first_open(segment);
 	if (op->msg.mode == PAGE_EXCLUSIVE && !segment->writers++ && segment->held_pages &&
-	    !bus_broken(holder->bus, BREAK_NO_OPEN_FLUSH)) {
-		segment->upgrading = true;
-		cache_take(holder->cache, &segment->cached, TAKE_UPGRADE, 0, PAGE_END, 0);
-	}
+	    !bus_broken(object->holder->bus, BREAK_NO_OPEN_FLUSH))
+		upgrade(segment);
 	if (of_memory(op))
 		size_settle(segment);
 	opens_go_on(object);
@@ -234,6 +231,7 @@ static void opens_fail(struct object *object, int error)
 		op_finish(object->holder, op, error, NULL);
 	}
 	object->memory.upgrading = false;
+	object->memory.upgrades = 0;
 }
 
 void request_open(struct holder *holder, struct op *op)
@@ -331,6 +329,8 @@ void open_interrupted(struct object *object, struct op *op)
 {
 	if (op->stage == OPEN_COUNTED)
 		open_uncount(object, op);
+	if (op->stage == OPEN_COUNTED && op->msg.mode == PAGE_EXCLUSIVE && !object->memory.writers)
+		segment_downgrade(&object->memory);
 	op_finish(object->holder, op, 0, NULL);
 	size_settle(&object->memory);
 	object_settle(object);

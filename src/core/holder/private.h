@@ -11,6 +11,7 @@
  *   stale.c    writes whose page was read again
  *   early.c    writes whose bytes were at home before they came
  *   parts.c    writes of several pages
+ *   upgrade.c  the first writable open
  *   recall.c   pages on their way back, dwell
  *   size.c     what the kernel believes about a segment's size
  *   attrs.c    attributes that are kept, and requests about them
@@ -141,7 +142,8 @@ struct segment {
 	uint64_t size_bytes; /* as its home ordered it last */
 	unsigned handles;    /* granted, of its memory, of any mode */
 	unsigned writers;    /* of them, or under way: writable ones */
-	bool upgrading;      /* what was held shared is being dropped for the first writable open */
+	bool upgrading;      /* what was held shared becomes exclusive, or is dropped, for the first writable open */
+	unsigned upgrades;   /* the home has not answered to */
 	bool unshown;        /* its first open waits until the kernel has the size */
 	uint64_t held_pages;
 	struct page_table pages;
@@ -159,7 +161,8 @@ struct segment {
 	unsigned extending;  /* writes under way past what the kernel had, those among them */
 	unsigned resizing;   /* changes of its size by SETATTR that the home has not answered */
 	struct shown shown;
-	uint64_t put_bytes;  /* since the last that was waited for */
+	uint64_t put_bytes;  /* since the home was asked for the last time whether it has them */
+	uint32_t sync_req;   /* of that, if no program waits for it */
 	uint64_t puts, puts_synced;
 	uint64_t unflushed;  /* dirty pages that could not go home */
 };
@@ -444,6 +447,11 @@ void writes_keep(struct segment *segment, struct fetch *fetch);
 void writes_fail(struct segment *segment, int error);
 /* Pages are being dropped: a write that would keep them from it ends, as if it had come before the cut. */
 void writes_cut(struct segment *segment);
+
+/* upgrade.c */
+void upgrade(struct segment *segment);
+void upgrade_replied(struct holder *holder, struct op *op, const struct msg *reply);
+void upgrade_goes_on(struct segment *segment); /* a TAKE_UPGRADE is done */
 
 /* recall.c */
 void recall(struct segment *segment, const struct msg *msg);

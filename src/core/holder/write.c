@@ -56,7 +56,21 @@ void written(struct segment *segment, struct op *request, uint64_t end_bytes)
 	write_ends(segment, request);
 }
 
-/* Now and then a program's write waits until its home has taken what was put. */
+/* Whether the home is asked behind the program's back: it was not asked before, or has answered. */
+static bool sync_behind(struct segment *segment, const struct msg *sync)
+{
+	struct holder *holder = segment->object->holder;
+	struct msg request = {.type = REQ_SYNC, .obj = sync->obj, .seg = sync->seg, .cookie = segment->puts};
+	struct op *op = op_find(holder, segment->sync_req) ? NULL : op_new(holder, 0, &request);
+
+	if (!op)
+		return false;
+	segment->sync_req = op->req;
+	op_call(holder, op, home_of(segment->object), sync);
+	return true;
+}
+
+/* Now and then a program's write waits until its home has taken what was put, but for the last part of it. */
 bool call_sync(struct segment *segment, struct op *request)
 {
 	struct msg sync = {.type = MSG_SYNC, .obj = request->msg.obj, .seg = request->msg.seg};
@@ -64,6 +78,8 @@ bool call_sync(struct segment *segment, struct op *request)
 	if (!by_program(request) || segment->put_bytes < PUT_WINDOW_BYTES)
 		return false;
 	segment->put_bytes = 0;
+	if (sync_behind(segment, &sync))
+		return false;
 	request->msg.type = REQ_SYNC;
 	op_call(segment->object->holder, request, home_of(segment->object), &sync);
 	return true;

@@ -554,7 +554,7 @@ static void refuse(struct home *home, uint32_t from, const struct msg *msg, int 
 /* What only a node that has the object open may send. */
 static bool needs_open(unsigned type)
 {
-	return type == MSG_GET || type == MSG_PUT || type == MSG_POST || type == MSG_OWN || type == MSG_SYNC ||
+	return type == MSG_GET || type == MSG_PUT || type == MSG_POST || type == MSG_OWN || type == MSG_SYNC || type == MSG_UPGRADE ||
 	       type == MSG_SETATTR || type == MSG_CONTROL || type == MSG_STATUS;
 }
 
@@ -601,6 +601,9 @@ static void dispatch(struct object *object, uint32_t from, const struct msg *msg
 		break;
 	case MSG_SIZED:
 		sizes_confirmed(segment, from, msg->cookie);
+		break;
+	case MSG_UPGRADE:
+		pages_upgrade(segment, from, msg);
 		break;
 	case MSG_SYNC:
 		bus_answer(home->bus, from, msg->req, 0, NULL);

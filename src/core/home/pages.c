@@ -365,6 +365,29 @@ void pages_get(struct segment *segment, uint32_t from, const struct msg *msg)
 	}
 }
 
+/* Whether the node holds the page exclusive from now on. What others hold, want or may want is not touched. */
+static bool upgrade_one(struct segment *segment, const struct waiter *request, uint64_t page)
+{
+	struct page *entry = page_table_find(&segment->pages, page);
+
+	return entry && entry->holders == seat(segment, request->from) && !(entry->flags & (PAGE_BUSY | PAGE_LOST)) &&
+	       !sizes_block(segment, page) && !hold(segment, entry, request);
+}
+
+void pages_upgrade(struct segment *segment, uint32_t from, const struct msg *msg)
+{
+	struct waiter request = {.from = from, .mode = PAGE_EXCLUSIVE, .bulk = true};
+	struct bus *bus = bus_of(segment);
+	unsigned char *bits = bus_scratch(bus, (msg->count + 7) / 8);
+	struct msg reply = {.payload = payload_bytes(bits, (msg->count + 7) / 8)};
+	int error = object_dead(segment->object) ? -EIO : segment->object->writers & seat(segment, from) ? 0 : -EPERM;
+
+	for (uint32_t i = 0; !error && i < msg->count; i++)
+		if (upgrade_one(segment, &request, msg->page + i))
+			bits[i / 8] |= (unsigned char)(1 << i % 8);
+	bus_answer(bus, from, msg->req, error, &reply);
+}
+
 static void recalled_one(struct segment *segment, uint32_t from, uint64_t page, enum page_mode mode)
 {
 	struct page *entry = page_table_find(&segment->pages, page);

@@ -212,6 +212,7 @@ void pages_recalled(struct segment *segment, uint32_t from, const struct msg *ms
 bool pages_put(struct segment *segment, uint32_t from, const struct msg *msg);
 void pages_advance(struct segment *segment, uint64_t page, struct page *entry);
 void pages_tick(struct home *home);
+void pages_upgrade(struct segment *segment, uint32_t from, const struct msg *msg);
 void waiter_remove(struct home *home, struct waiter *waiter);
 /* NULL if nobody waits for it. */
 struct transaction *transaction_of(const struct segment *segment, uint64_t page, const struct page *entry);
