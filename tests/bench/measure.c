@@ -9,6 +9,8 @@
  *	read FILE BYTES         MB/s of read(2)
  *	load FILE BYTES         MB/s of loads through a mapping
  *	write FILE BYTES        MB/s of write(2) and fsync(2)
+ *	store FILE BYTES        MB/s of stores through a mapping, one in each page, and msync(2)
+ *	dirty A B BYTES         all of it stored through a mapping of A, which stays: MB/s of read(2) and of loads through B
  *	round-trip COUNT        TCP over loopback, two processes: 64 bytes there, a page back
  *	exchange COUNT A B      TCP over loopback, two processes: A bytes there, B bytes back
  *	stream BYTES            MB/s of TCP over loopback, two processes
@@ -124,39 +126,82 @@ static char *block_new(void)
 	return block;
 }
 
-static void read_file(char **arguments)
+static double read_all(const char *path, size_t length_bytes)
 {
-	size_t length_bytes = number_of(arguments[1]);
 	char *block = block_new();
-	int fd = open(arguments[0], O_RDONLY | O_CLOEXEC);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	uint64_t start = now_ns();
 	size_t done = 0;
 	ssize_t got;
 
 	if (fd < 0)
-		bench_fail("%s", arguments[0]);
+		bench_fail("%s", path);
 	while (done < length_bytes && (got = read(fd, block, BLOCK_BYTES)) > 0)
 		done += (size_t)got;
 	if (done < length_bytes)
-		bench_fail("%s: read", arguments[0]);
-	number_print("read", megabytes_per_s(done, now_ns() - start));
+		bench_fail("%s: read", path);
+	close(fd);
+	free(block);
+	return megabytes_per_s(done, now_ns() - start);
+}
+
+static double load_all(const char *path, size_t length_bytes)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	uint64_t *memory = mmap(NULL, length_bytes, PROT_READ, MAP_SHARED, fd, 0);
+	const volatile uint64_t *words = memory;
+	uint64_t start = now_ns(), sum = 0;
+	double speed;
+
+	if (memory == MAP_FAILED)
+		bench_fail("%s", path);
+	for (size_t word = 0; word < length_bytes / 8; word++)
+		sum += words[word];
+	speed = megabytes_per_s(length_bytes, now_ns() - start);
+	if (!sum)
+		bench_fail("%s: empty", path);
+	munmap(memory, length_bytes);
+	close(fd);
+	return speed;
+}
+
+static void read_file(char **arguments)
+{
+	number_print("read", read_all(arguments[0], number_of(arguments[1])));
 }
 
 static void load_file(char **arguments)
 {
-	size_t length_bytes = number_of(arguments[1]);
-	int fd = open(arguments[0], O_RDONLY | O_CLOEXEC);
-	volatile uint64_t *memory = mmap(NULL, length_bytes, PROT_READ, MAP_SHARED, fd, 0);
-	uint64_t start = now_ns();
-	uint64_t sum = 0;
+	number_print("load", load_all(arguments[0], number_of(arguments[1])));
+}
 
-	if (memory == MAP_FAILED)
-		bench_fail("%s", arguments[0]);
-	for (size_t word = 0; word < length_bytes / 8; word++)
-		sum += memory[word];
-	number_print("load", megabytes_per_s(length_bytes, now_ns() - start));
-	if (!sum)
-		bench_fail("%s: empty", arguments[0]);
+static void store_all(volatile char *memory, size_t length_bytes, char byte)
+{
+	for (size_t place = 0; place < length_bytes; place += BENCH_PAGE_BYTES)
+		memory[place] = byte;
+}
+
+static void store_file(char **arguments)
+{
+	size_t length_bytes = number_of(arguments[1]);
+	char *memory = memory_map(arguments[0], length_bytes);
+	uint64_t start = now_ns();
+
+	store_all(memory, length_bytes, 's');
+	if (msync(memory, length_bytes, MS_SYNC))
+		bench_fail("%s: msync", arguments[0]);
+	number_print("store", megabytes_per_s(length_bytes, now_ns() - start));
+}
+
+static void dirty(char **arguments)
+{
+	size_t length_bytes = number_of(arguments[2]);
+	char *memory = memory_map(arguments[0], length_bytes);
+
+	store_all(memory, length_bytes, 'r');
+	number_print("dirty-read", read_all(arguments[1], length_bytes));
+	store_all(memory, length_bytes, 'l');
+	number_print("dirty-load", load_all(arguments[1], length_bytes));
 }
 
 static void write_file(char **arguments)
@@ -322,7 +367,7 @@ int main(int count, char **arguments)
 		{ "hand-off", 3, hand_off }, { "turns", 3, turns },      { "held", 2, held },
 		{ "fault", 3, fault },       { "read", 2, read_file },   { "load", 2, load_file },
 		{ "write", 2, write_file },  { "round-trip", 1, round_trip }, { "stream", 1, stream },
-		{ "exchange", 3, exchange_any },
+		{ "exchange", 3, exchange_any }, { "store", 2, store_file }, { "dirty", 3, dirty },
 	};
 
 	for (size_t i = 0; i < sizeof(measurements) / sizeof(measurements[0]); i++) {

@@ -318,6 +318,30 @@ START_TEST(stored_elsewhere)
 }
 END_TEST
 
+/* Goal: a truncate that drops such a page takes the write along, before the home hears that the page is gone. */
+START_TEST(cut_meanwhile)
+{
+	uint64_t obj, writing, cutting;
+	struct cluster *cluster = open_on_both(1000, BYTES, &obj);
+	struct msg write = {.type = REQ_WRITE, .obj = obj, .offset = 8};
+	struct msg cut = {.type = REQ_SETATTR, .obj = obj, .flags = SETATTR_SIZE, .size = 100};
+
+	ck_assert_int_eq(read_page(cluster, 1, obj, 0)->error, 0);
+	ck_assert_int_eq(write_byte(cluster, 0, obj, 0, 0, 'o'), 0);
+	ck_assert_int_eq(read_page(cluster, 1, obj, 0)->error, 0);
+	cluster_hold_kernel(cluster, 1);
+	cutting = cluster_request(cluster, 0, &cut, NULL, 0);
+	cluster_settle(cluster);
+	writing = cluster_request(cluster, 1, &write, "n", 1);
+	cluster_release_kernel(cluster, 1);
+	ck_assert_int_eq(cluster_answer(cluster, writing)->error, 0);
+	ck_assert_int_eq(cluster_answer(cluster, cutting)->error, 0);
+	ck_assert_int_eq(read_page(cluster, 0, obj, 0)->bytes[8], 'n');
+	cluster_check(cluster);
+	cluster_free(cluster);
+}
+END_TEST
+
 /*
  * Goal: a write whose page was written back with it and went before the write came has been put already, and others may have
  * changed it since. But if the kernel has the page, the write has just been copied there, though with the same bytes.
@@ -573,6 +597,7 @@ int main(void)
 	tcase_add_test(test, stored_on_top);
 	tcase_add_loop_test(test, stored_meanwhile, 0, 4);
 	tcase_add_loop_test(test, stored_elsewhere, 0, 2);
+	tcase_add_test(test, cut_meanwhile);
 	tcase_add_loop_test(test, home_before, 0, 4);
 	tcase_add_test(test, led);
 	tcase_add_loop_test(test, in_one, 0, 2);

@@ -258,7 +258,7 @@ static void taken(void *context, struct cached *cached, enum take_goal goal, uin
 		upgrade_goes_on(segment);
 		break;
 	case TAKE_STALE:
-		stale_dropped(segment);
+		writes_cut(segment);
 		break;
 	case TAKE_ALL:
 		object_taken_all(segment->object);

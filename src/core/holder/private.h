@@ -417,7 +417,7 @@ void stale_drop(struct segment *segment, struct op *op, struct held *held);
 /* Whether what is written back is kept for such a write. */
 bool stale_keeps(struct segment *segment, struct op *back);
 void stale_killed(struct segment *segment, struct op *op);
-void stale_dropped(struct segment *segment); /* TAKE_STALE is done */
+void stale_gone(struct segment *segment, uint64_t page); /* the kernel has dropped it; it is still held */
 void stale_fail(struct segment *segment, int error);
 void stale_tick(struct holder *holder);
 uint64_t stale_deadline_ns(const struct holder *holder);

@@ -66,7 +66,9 @@ static void gone_one(void *context, uint64_t page, void *item)
 {
 	struct held *held = item;
 
-	if (held->mode != PAGE_INVALID && !held->dropping)
+	if (held->dropping)
+		stale_gone(context, page);
+	if (held->mode != PAGE_INVALID)
 		page_gone(context, page, held);
 }
 

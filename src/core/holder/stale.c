@@ -81,22 +81,19 @@ void stale_killed(struct segment *segment, struct op *op)
 		put_over(segment, op);
 }
 
-/* The kernel has dropped the page; the write goes home, and then the page may. */
-static void dropped(struct segment *segment, struct op *op)
+/* The kernel has dropped the page: the write goes home. */
+static void go_on(struct segment *segment, struct op *op)
 {
-	uint64_t page = op->msg.page;
-	struct held *held = page_table_find(&segment->pages, page);
+	struct held *held = page_table_find(&segment->pages, op->msg.page);
 
 	drops_no_more(segment, op);
 	held->reread = false;
 	if (op->over)
 		put_over(segment, op);
 	write_page(segment, op);
-	if (!held->dropping && held->mode != PAGE_INVALID)
-		page_gone(segment, page, held);
 }
 
-void stale_dropped(struct segment *segment)
+void stale_gone(struct segment *segment, uint64_t page)
 {
 	struct holder *holder = segment->object->holder;
 	struct list *link, *after;
@@ -105,10 +102,9 @@ void stale_dropped(struct segment *segment)
 	{
 		struct op *op = list_entry(link, struct op, link);
 
-		if (op_segment(holder, op) == segment && !cache_covers_for(&segment->cached, op->msg.page, TAKE_STALE))
-			dropped(segment, op);
+		if (op->msg.page == page && op_segment(holder, op) == segment)
+			go_on(segment, op);
 	}
-	writes_cut(segment);
 }
 
 void stale_fail(struct segment *segment, int error)
