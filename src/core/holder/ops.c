@@ -71,7 +71,7 @@ struct op *op_new(struct holder *holder, uint64_t token, const struct msg *msg)
 	op->counted = false;
 	op->whole = NULL;
 	op->at_home = false;
-	op->dropping = false;
+	op->dropping = op->dropped = false;
 	op->late = false;
 	op->peeking = false;
 	op->follows = 0;

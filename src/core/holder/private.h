@@ -63,6 +63,7 @@ struct op {
 	uint32_t follows;  /* the part whose answer is for this one too; 0: none */
 	struct parts parts; /* of such a write */
 	bool dropping;     /* a write: its page is being dropped from the kernel's cache first */
+	bool dropped;      /* it has been */
 	bool late;         /* and has waited for STALE_NS, see stale_tick() */
 	bool peeking;      /* the kernel is asked whether it has the page */
 	struct kept *over; /* what the kernel has written back of that page since, not put yet */

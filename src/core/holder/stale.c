@@ -21,6 +21,8 @@ void stale_drop(struct segment *segment, struct op *op, struct held *held)
 	held->dropping++;
 	list_remove(&op->link);
 	list_push_back(&holder->stale, &op->link);
+	if (op->msg.payload.length_bytes == PAGE_BYTES)
+		cache_again(holder->cache, &segment->cached, page);
 	cache_take(holder->cache, &segment->cached, TAKE_STALE, page, page, 0);
 }
 
@@ -87,6 +89,7 @@ static void go_on(struct segment *segment, struct op *op)
 	struct held *held = page_table_find(&segment->pages, op->msg.page);
 
 	drops_no_more(segment, op);
+	op->dropped = true;
 	held->reread = false;
 	if (op->over)
 		put_over(segment, op);

@@ -326,7 +326,7 @@ static void write_held(struct segment *segment, struct op *op)
 {
 	struct cached *cached = &segment->cached;
 	uint64_t page = op->msg.page;
-	bool again = by_program(op) && op->msg.payload.length_bytes == PAGE_BYTES && cache_covers(cached, page);
+	bool again = by_program(op) && !op->dropped && op->msg.payload.length_bytes == PAGE_BYTES && cache_covers(cached, page);
 
 	write_exclusive(segment, op, grows(segment, op) && !cache_covers_for(cached, page, TAKE_SIZED));
 	if (again)
