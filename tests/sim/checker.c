@@ -445,9 +445,10 @@ void checker_clear_begin(struct object *object)
 	set_any(object);
 }
 
-void checker_clear_end(struct object *object)
+/* One that was cut off may still be under way. */
+void checker_clear_end(struct object *object, int error)
 {
-	object->clears--;
+	object->clears -= error != -EINTR && error != -EIO;
 	set_any(object);
 }
 

@@ -142,7 +142,7 @@ void checker_store(struct inode *inode, unsigned page, unsigned word, uint64_t v
 
 /* echo clear > control */
 void checker_clear_begin(struct object *object);
-void checker_clear_end(struct object *object);
+void checker_clear_end(struct object *object, int error);
 
 /* echo revert on > control */
 void checker_revert_begin(struct object *object);

@@ -55,7 +55,7 @@ int operate_clear(struct object *object, struct thread *thread)
 		error = write_control(thread, object, "clear\n");
 		node_submit(object_request(thread, object, REQ_RELEASE));
 	}
-	checker_clear_end(object);
+	checker_clear_end(object, error);
 	return error;
 }
 

@@ -141,6 +141,30 @@ START_TEST(written_back)
 }
 END_TEST
 
+/* Goal: a whole page of it that waits for others is in the kernel's cache: it is given up when the kernel has dropped it. */
+START_TEST(whole_is_cached)
+{
+	uint64_t obj, writing, taking;
+	struct cluster *cluster = open_on_both(1000, BYTES, &obj);
+	struct msg take = {.type = REQ_WRITE, .obj = obj, .page = 1, .offset = 5};
+
+	ck_assert_int_eq(write_byte(cluster, 0, obj, 0, 0, 'o'), 0);
+	cluster_hold_kernel(cluster, 0);
+	writing = begin(cluster, obj, 0);
+	cluster_settle(cluster);
+	cluster_hold_kernel(cluster, 1);
+	taking = cluster_request(cluster, 0, &take, "z", 1);
+	cluster_settle(cluster);
+	ck_assert(!cluster_answer(cluster, taking)->done);
+	cluster_release_kernel(cluster, 1);
+	ck_assert(cluster_answer(cluster, taking)->done);
+	cluster_release_kernel(cluster, 0);
+	ck_assert_int_eq(cluster_answer(cluster, writing)->error, 0);
+	cluster_check(cluster);
+	cluster_free(cluster);
+}
+END_TEST
+
 /* Goal: a program that waits for one of the pages can be killed, and leaves nothing behind. */
 START_TEST(killed)
 {
@@ -590,6 +614,7 @@ int main(void)
 	tcase_add_test(test, short_where_full);
 	tcase_add_test(test, nothing_behind);
 	tcase_add_test(test, written_back);
+	tcase_add_test(test, whole_is_cached);
 	tcase_add_test(test, killed);
 	tcase_add_test(test, home_dies);
 	tcase_add_test(test, read_again);

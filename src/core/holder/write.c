@@ -297,7 +297,7 @@ static void write_exclusive(struct segment *segment, struct op *op, bool longer)
 		op_finish(segment->object->holder, op, whole->parts.error, NULL);
 	} else if (whole && page_set_before(&whole->parts.unput, place_of(op))) {
 		op_keep_payload(op);
-		if (fetch && !op->at_home)
+		if (fetch && !op->at_home && op->msg.payload.length_bytes < PAGE_BYTES)
 			fetch_keep(fetch, op);
 		list_remove(&op->link);
 		list_push_back(&segment->later, &op->link);
