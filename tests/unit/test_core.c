@@ -242,6 +242,34 @@ START_TEST(open_upgrades)
 }
 END_TEST
 
+/* Goal: what the home has made exclusive for an open that was killed is not exclusive for the next one. */
+START_TEST(open_upgrades_anew)
+{
+	struct cluster *cluster = cluster_new(3, 1000);
+	uint64_t obj = make(cluster, 0, "a"), opening, reading;
+	struct msg open = {.type = REQ_OPEN, .obj = obj, .mode = PAGE_EXCLUSIVE};
+	struct msg read = {.type = REQ_READ, .obj = obj, .count = 1};
+
+	ck_assert_int_eq(resize(cluster, 0, obj, PAGE_BYTES), 0);
+	for (unsigned node = 1; node < 3; node++)
+		ck_assert_int_eq(simple(cluster, node, REQ_OPEN, obj, PAGE_SHARED), 0);
+	ck_assert_int_eq(simple(cluster, 1, REQ_OPEN, obj, PAGE_EXCLUSIVE), 0);
+	ck_assert_int_eq(simple(cluster, 1, REQ_RELEASE, obj, PAGE_EXCLUSIVE), 0);
+	ck_assert_int_eq(read_page(cluster, 1, obj, 0)->error, 0);
+	opening = cluster_request(cluster, 1, &open, NULL, 0);
+	cluster_interrupt(cluster, 1, opening);
+	reading = cluster_request(cluster, 2, &read, NULL, 0);
+	opening = cluster_request(cluster, 1, &open, NULL, 0);
+	cluster_settle(cluster);
+	ck_assert_int_eq(cluster_answer(cluster, opening)->error, 0);
+	ck_assert_int_eq(cluster_answer(cluster, reading)->error, 0);
+	ck_assert(core_page_mode(cluster_core(cluster, 1), obj, 0, 0) == PAGE_INVALID ||
+	          core_page_mode(cluster_core(cluster, 2), obj, 0, 0) == PAGE_INVALID);
+	cluster_check(cluster);
+	cluster_free(cluster);
+}
+END_TEST
+
 /* Goal: past the store's limit there is ENOSPC, and room comes back. */
 START_TEST(full)
 {
@@ -690,6 +718,7 @@ int main(void)
 	tcase_add_test(test, sizes);
 	tcase_add_test(test, read_meets_growth);
 	tcase_add_loop_test(test, open_upgrades, 0, 2);
+	tcase_add_test(test, open_upgrades_anew);
 	tcase_add_test(test, full);
 	tcase_add_test(test, lost);
 	tcase_add_test(test, home_dies);

@@ -69,7 +69,7 @@ struct op {
 	struct kept *over; /* what the kernel has written back of that page since, not put yet */
 	uint32_t over_bytes;
 	uint64_t shown_bytes; /* what its kernel had been shown when a write came */
-	uint64_t puts;     /* of its segment when attributes were asked for */
+	uint64_t puts;     /* of its segment when attributes were asked for; of an UPGRADE, its downgrades */
 	uint64_t stale;    /* what a name that is looked up has led to, and is no more */
 	struct list link;  /* in a queue of its object, or of names */
 	struct msg msg;    /* the request; its payload is gone after the step unless kept */
@@ -145,6 +145,7 @@ struct segment {
 	unsigned writers;    /* of them, or under way: writable ones */
 	bool upgrading;      /* what was held shared becomes exclusive, or is dropped, for the first writable open */
 	unsigned upgrades;   /* the home has not answered to */
+	uint64_t downgrades; /* sent */
 	bool unshown;        /* its first open waits until the kernel has the size */
 	uint64_t held_pages;
 	struct page_table pages;

@@ -195,6 +195,7 @@ void segment_downgrade(struct segment *segment)
 		return;
 	page_table_each(&segment->pages, 0, PAGE_END, downgrade_one, NULL);
 	fetches_downgrade(segment);
+	segment->downgrades++;
 	send_home(segment->object, &msg);
 }
 

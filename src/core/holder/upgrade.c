@@ -48,6 +48,7 @@ static void ask(struct segment *segment, uint64_t first, uint64_t last)
 		return;
 	}
 	segment->upgrades++;
+	op->puts = segment->downgrades;
 	op_call(holder, op, home_of(segment->object), &msg);
 }
 
@@ -101,11 +102,13 @@ void upgrade_replied(struct holder *holder, struct op *op, const struct msg *rep
 {
 	struct segment *segment = op_segment(holder, op);
 	struct msg asked = op->msg;
+	uint64_t downgrades = op->puts;
 
 	op_finish(holder, op, 0, NULL);
 	if (!segment || !segment->upgrades) /* it was out of reach since */
 		return;
-	for (uint32_t i = 0; i < asked.count; i++) {
+	/* Where a DOWNGRADE came after it, nothing is exclusive any more; and for an open that has come since, it was asked again. */
+	for (uint32_t i = 0; i < asked.count && downgrades == segment->downgrades; i++) {
 		struct held *held = page_table_find(&segment->pages, asked.page + i);
 
 		if (!held || held->mode != PAGE_SHARED)
