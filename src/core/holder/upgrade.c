@@ -98,26 +98,46 @@ static bool granted_in(const struct msg *reply, uint32_t place)
 	return !reply->error && place / 8 < reply->payload.length_bytes && bits[place / 8] >> place % 8 & 1;
 }
 
+/* Whether the page is still held shared: it has to go. */
+static bool refused(struct segment *segment, uint64_t page, bool granted)
+{
+	struct held *held = page_table_find(&segment->pages, page);
+
+	if (!held || held->mode != PAGE_SHARED)
+		return false;
+	if (granted)
+		held->mode = PAGE_EXCLUSIVE;
+	return !granted;
+}
+
+/* Those that have to go, go in runs. */
+static void answered(struct segment *segment, uint64_t first, uint32_t count, const struct msg *reply)
+{
+	uint64_t run = first, end = first + count;
+
+	for (uint64_t page = first; page < end; page++) {
+		if (refused(segment, page, granted_in(reply, (uint32_t)(page - first))))
+			continue;
+		if (run < page)
+			take(segment, run, page - 1);
+		run = page + 1;
+	}
+	if (run < end)
+		take(segment, run, end - 1);
+}
+
 void upgrade_replied(struct holder *holder, struct op *op, const struct msg *reply)
 {
 	struct segment *segment = op_segment(holder, op);
-	struct msg asked = op->msg;
-	uint64_t downgrades = op->puts;
+	uint64_t first = op->msg.page, downgrades = op->puts;
+	uint32_t count = op->msg.count;
 
 	op_finish(holder, op, 0, NULL);
 	if (!segment || !segment->upgrades) /* it was out of reach since */
 		return;
 	/* Where a DOWNGRADE came after it, nothing is exclusive any more; and for an open that has come since, it was asked again. */
-	for (uint32_t i = 0; i < asked.count && downgrades == segment->downgrades; i++) {
-		struct held *held = page_table_find(&segment->pages, asked.page + i);
-
-		if (!held || held->mode != PAGE_SHARED)
-			continue;
-		if (granted_in(reply, i))
-			held->mode = PAGE_EXCLUSIVE;
-		else
-			take(segment, asked.page + i, asked.page + i);
-	}
+	if (downgrades == segment->downgrades)
+		answered(segment, first, count, reply);
 	segment->upgrades--;
 	if (!segment->writers) /* the open was killed */
 		segment_downgrade(segment);
