@@ -11,9 +11,7 @@
  *
  * Prints "dirty MEDIAN P99", "clean MEDIAN P99" and "turn TIME" in microseconds.
  */
-#define FUSE_USE_VERSION 312
 #include <errno.h>
-#include <fuse_lowlevel.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -25,9 +23,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "one_file.h"
 #include "times.h"
 
-enum { SIDES = 2, PAGES = 16, INO_FILE = 2, NOBODY = 2, PRIORITY = 1, PATH_BYTES = 4096, TURNS_SHARE = 4 };
+enum { SIDES = 2, PAGES = 16, NOBODY = 2, PRIORITY = 1, PATH_BYTES = 4096, TURNS_SHARE = 4 };
 
 struct side {
 	unsigned number;
@@ -46,44 +45,11 @@ static struct {
 	char memory[PAGES][BENCH_PAGE_BYTES];
 } space = { .lock = PTHREAD_MUTEX_INITIALIZER, .moved = PTHREAD_COND_INITIALIZER };
 
-static const double for_ever_s = 1e6;
-
-static void attr_fill(struct stat *attr, fuse_ino_t ino)
-{
-	memset(attr, 0, sizeof(*attr));
-	attr->st_ino = ino;
-	attr->st_nlink = 1;
-	attr->st_mode = ino == INO_FILE ? S_IFREG | 0600 : S_IFDIR | 0700;
-	attr->st_size = ino == INO_FILE ? sizeof(space.memory) : 0;
-}
-
 static void floor_init(void *userdata, struct fuse_conn_info *connection)
 {
 	(void)userdata;
 	connection->max_readahead = 0;
 	connection->want &= ~(unsigned)(FUSE_CAP_WRITEBACK_CACHE | FUSE_CAP_AUTO_INVAL_DATA);
-}
-
-static void floor_lookup(fuse_req_t request, fuse_ino_t parent, const char *name)
-{
-	struct fuse_entry_param entry = { .ino = INO_FILE, .attr_timeout = for_ever_s, .entry_timeout = for_ever_s };
-
-	(void)parent;
-	if (strcmp(name, "memory")) {
-		fuse_reply_err(request, ENOENT);
-		return;
-	}
-	attr_fill(&entry.attr, INO_FILE);
-	fuse_reply_entry(request, &entry);
-}
-
-static void floor_getattr(fuse_req_t request, fuse_ino_t ino, struct fuse_file_info *info)
-{
-	struct stat attr;
-
-	(void)info;
-	attr_fill(&attr, ino);
-	fuse_reply_attr(request, &attr, for_ever_s);
 }
 
 static void floor_open(fuse_req_t request, fuse_ino_t ino, struct fuse_file_info *info)
@@ -127,8 +93,8 @@ static void floor_write(fuse_req_t request, fuse_ino_t ino, const char *bytes, s
 
 static const struct fuse_lowlevel_ops operations = {
 	.init = floor_init,
-	.lookup = floor_lookup,
-	.getattr = floor_getattr,
+	.lookup = one_file_lookup,
+	.getattr = one_file_getattr,
 	.open = floor_open,
 	.read = floor_read,
 	.write = floor_write,
@@ -266,6 +232,7 @@ int main(int count, char **arguments)
 		return 2;
 	}
 	child = measurer_start(arguments, &go);
+	one_file_bytes = sizeof(space.memory);
 	memset(space.owner, NOBODY, sizeof(space.owner));
 	for (unsigned i = 0; i < SIDES; i++)
 		side_start(i, arguments[1 + i]);

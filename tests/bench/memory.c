@@ -2,61 +2,24 @@
  * memory MOUNT BYTES: the floor of bulk. One process serves a FUSE mount with one file of BYTES in its memory, in requests of up to
  * 1 MiB, and nothing more; until it is unmounted. Nothing is kept in the kernel's cache from one open to the next.
  */
-#define FUSE_USE_VERSION 312
 #include <errno.h>
-#include <fuse_lowlevel.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
+#include "one_file.h"
 #include "times.h"
 
-enum { INO_FILE = 2, REQUEST_BYTES = 1 << 20 };
+enum { REQUEST_BYTES = 1 << 20 };
 
-static struct {
-	char *bytes;
-	size_t length_bytes;
-} file;
-
-static const double for_ever_s = 1e6;
-
-static void attr_fill(struct stat *attr, fuse_ino_t ino)
-{
-	memset(attr, 0, sizeof(*attr));
-	attr->st_ino = ino;
-	attr->st_nlink = 1;
-	attr->st_mode = ino == INO_FILE ? S_IFREG | 0600 : S_IFDIR | 0700;
-	attr->st_size = ino == INO_FILE ? (off_t)file.length_bytes : 0;
-}
+static char *bytes_of_file;
 
 static void memory_init(void *userdata, struct fuse_conn_info *connection)
 {
 	(void)userdata;
 	connection->max_write = connection->max_readahead = REQUEST_BYTES;
 	connection->want &= ~(unsigned)(FUSE_CAP_WRITEBACK_CACHE | FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_SPLICE_READ);
-}
-
-static void memory_lookup(fuse_req_t request, fuse_ino_t parent, const char *name)
-{
-	struct fuse_entry_param entry = { .ino = INO_FILE, .attr_timeout = for_ever_s, .entry_timeout = for_ever_s };
-
-	(void)parent;
-	if (strcmp(name, "memory")) {
-		fuse_reply_err(request, ENOENT);
-		return;
-	}
-	attr_fill(&entry.attr, INO_FILE);
-	fuse_reply_entry(request, &entry);
-}
-
-static void memory_getattr(fuse_req_t request, fuse_ino_t ino, struct fuse_file_info *info)
-{
-	struct stat attr;
-
-	(void)info;
-	attr_fill(&attr, ino);
-	fuse_reply_attr(request, &attr, for_ever_s);
 }
 
 static void memory_open(fuse_req_t request, fuse_ino_t ino, struct fuse_file_info *info)
@@ -67,11 +30,11 @@ static void memory_open(fuse_req_t request, fuse_ino_t ino, struct fuse_file_inf
 
 static void memory_read(fuse_req_t request, fuse_ino_t ino, size_t length_bytes, off_t offset, struct fuse_file_info *info)
 {
-	size_t left_bytes = (size_t)offset < file.length_bytes ? file.length_bytes - (size_t)offset : 0;
+	size_t left_bytes = (size_t)offset < one_file_bytes ? one_file_bytes - (size_t)offset : 0;
 
 	(void)ino;
 	(void)info;
-	fuse_reply_buf(request, file.bytes + offset, length_bytes < left_bytes ? length_bytes : left_bytes);
+	fuse_reply_buf(request, bytes_of_file + offset, length_bytes < left_bytes ? length_bytes : left_bytes);
 }
 
 static void memory_write(fuse_req_t request, fuse_ino_t ino, const char *bytes, size_t length_bytes, off_t offset,
@@ -79,11 +42,11 @@ static void memory_write(fuse_req_t request, fuse_ino_t ino, const char *bytes, 
 {
 	(void)ino;
 	(void)info;
-	if ((size_t)offset > file.length_bytes || length_bytes > file.length_bytes - (size_t)offset) {
+	if ((size_t)offset > one_file_bytes || length_bytes > one_file_bytes - (size_t)offset) {
 		fuse_reply_err(request, EFBIG);
 		return;
 	}
-	memcpy(file.bytes + offset, bytes, length_bytes);
+	memcpy(bytes_of_file + offset, bytes, length_bytes);
 	fuse_reply_write(request, length_bytes);
 }
 
@@ -97,8 +60,8 @@ static void memory_fsync(fuse_req_t request, fuse_ino_t ino, int datasync, struc
 
 static const struct fuse_lowlevel_ops operations = {
 	.init = memory_init,
-	.lookup = memory_lookup,
-	.getattr = memory_getattr,
+	.lookup = one_file_lookup,
+	.getattr = one_file_getattr,
 	.open = memory_open,
 	.read = memory_read,
 	.write = memory_write,
@@ -115,9 +78,9 @@ int main(int count, char **arguments)
 		fprintf(stderr, "usage: memory MOUNT BYTES\n");
 		return 2;
 	}
-	file.length_bytes = number_of(arguments[2]);
-	file.bytes = mmap(NULL, file.length_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (file.bytes == MAP_FAILED)
+	one_file_bytes = number_of(arguments[2]);
+	bytes_of_file = mmap(NULL, one_file_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (bytes_of_file == MAP_FAILED)
 		bench_fail("memory");
 	session = fuse_session_new(&args, &operations, sizeof(operations), NULL);
 	errno = 0;
