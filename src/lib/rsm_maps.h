@@ -29,6 +29,15 @@ struct rsm_piece {
 int rsm_maps_check(struct rsm_range range);
 
 /*
+ * The table of this process's pages for rsm_maps_touched(): a descriptor, to be closed; negative where a page of the
+ * range that is not in the table may still have something in it, and then all of the range counts as touched.
+ */
+int rsm_maps_table(struct rsm_range range);
+
+/* The first part of the range that is not known to be zeros; one without length if there is none. */
+struct rsm_range rsm_maps_touched(int table, struct rsm_range range);
+
+/*
  * All shared mappings of that file, wherever they are and whatever the program may do there. *pieces is the caller's to
  * free(), with room for one more. 0 or a negative errno, and then there is nothing to free.
  */

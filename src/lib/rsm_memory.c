@@ -1,11 +1,18 @@
 #include "lib/rsm_memory.h"
 
+#include "lib/file.h"
 #include "lib/rsm.h"
 #include "lib/rsm_move.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
+
+/* Bytes that are read of an object at once. */
+#define CHUNK_BYTES ((size_t)1 << 20)
 
 /* Pieces of the program's memory that move together. */
 struct pieces {
@@ -62,15 +69,79 @@ static void pieces_free(struct pieces *pieces)
 	free(pieces->all);
 }
 
-/* All that can be read, into what is to take the pieces' place; the first error. */
-static int pieces_read(const struct pieces *pieces, const struct rsm_object *object)
+/* Not of malloc(), which may not store while its memory moves. NULL: there is none. */
+static char *chunk_new(void)
+{
+	char *chunk = mmap(NULL, CHUNK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return chunk == MAP_FAILED ? NULL : chunk;
+}
+
+static void chunk_free(char *chunk)
+{
+	if (chunk)
+		munmap(chunk, CHUNK_BYTES);
+}
+
+static bool is_zeros(const char *bytes, size_t length)
+{
+	return bytes[0] == 0 && memcmp(bytes, bytes + 1, length - 1) == 0;
+}
+
+/* The length of the first run of pages that are not all zeros, and where it begins from *at on; 0: there is none. */
+static size_t run_next(const char *chunk, size_t length, size_t *at)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	size_t end;
+
+	while (*at < length && is_zeros(chunk + *at, page))
+		*at += page;
+	for (end = *at; end < length && !is_zeros(chunk + end, page); end += page)
+		continue;
+	return end - *at;
+}
+
+/* Calls put() for all of the object's contents that can be read and are not zeros. The first error. */
+static int contents_copy(const struct rsm_object *from, off_t offset, size_t length, char *chunk,
+			 int (*put)(const void *to, const char *bytes, off_t offset, size_t length), const void *to)
+{
+	int error = 0;
+	size_t done;
+
+	for (done = 0; done < length; done += CHUNK_BYTES) {
+		size_t bytes = length - done < CHUNK_BYTES ? length - done : CHUNK_BYTES;
+		size_t at = 0;
+		size_t run;
+		int result;
+
+		memset(chunk, 0, bytes);
+		result = rsm_object_read(from, chunk, offset + (off_t)done, bytes);
+		error = error ? error : result;
+		for (; (run = run_next(chunk, bytes, &at)) > 0; at += run) {
+			result = put(to, chunk + at, offset + (off_t)(done + at), run);
+			error = error ? error : result;
+		}
+	}
+	return error;
+}
+
+static int piece_put(const void *to, const char *bytes, off_t offset, size_t length)
+{
+	const struct rsm_piece *piece = to;
+
+	memcpy((char *)piece->instead + (offset - piece->offset), bytes, length);
+	return 0;
+}
+
+/* All that can be read, into what is to take the pieces' place, which is zeros; the first error. */
+static int pieces_read(const struct pieces *pieces, const struct rsm_object *object, char *chunk)
 {
 	int error = 0;
 	size_t i;
 
 	for (i = 0; i < pieces->count; i++) {
-		const struct rsm_piece *piece = &pieces->all[i];
-		int result = rsm_object_read(object, piece->instead, piece->offset, piece->range.length);
+		struct rsm_piece *piece = &pieces->all[i];
+		int result = contents_copy(object, piece->offset, piece->range.length, chunk, piece_put, piece);
 
 		error = error ? error : result;
 	}
@@ -103,20 +174,40 @@ static int pieces_put(const struct pieces *pieces, const struct rsm_object *obje
 	return error;
 }
 
+/* What is in the range; the object is all zeros so far. */
+static int range_write(const struct rsm_object *object, struct rsm_range range, int table)
+{
+	struct rsm_range left = range;
+	int error = 0;
+
+	while (!error && left.length > 0) {
+		struct rsm_range part = rsm_maps_touched(table, left);
+		char *end = part.address + part.length;
+
+		error = rsm_object_write(object, part.address, part.address - range.address, part.length);
+		left = (struct rsm_range){ end, left.length - (size_t)(end - left.address) };
+	}
+	return error;
+}
+
 int rsm_memory_enter(struct rsm_range range, const struct rsm_object *object)
 {
 	struct rsm_piece piece = { .range = range, .protection = PROT_READ | PROT_WRITE };
 	int error = piece_prepare(&piece, object->memory);
+	int table;
 
 	if (error)
 		return error;
+	table = rsm_maps_table(range);
 	error = rsm_move_begin(&piece, 1);
 	if (!error) {
-		error = rsm_object_write(object, range.address, 0, range.length);
+		error = range_write(object, range, table);
 		if (!error)
 			error = rsm_move_put(&piece);
 		rsm_move_end();
 	}
+	if (table >= 0)
+		netmem_file_close(table);
 	if (error)
 		munmap(piece.instead, range.length);
 	return error;
@@ -125,18 +216,21 @@ int rsm_memory_enter(struct rsm_range range, const struct rsm_object *object)
 int rsm_memory_leave(const struct rsm_object *object)
 {
 	struct pieces pieces;
+	char *chunk;
 	int error = pieces_find(object, &pieces);
 
 	if (error)
 		return error;
-	error = pieces_prepare(&pieces, -1);
+	chunk = chunk_new();
+	error = chunk ? pieces_prepare(&pieces, -1) : -ENOMEM;
 	if (!error)
 		error = rsm_move_begin(pieces.all, pieces.count);
 	if (!error) {
-		pieces_read(&pieces, object);
+		pieces_read(&pieces, object, chunk);
 		error = pieces_put(&pieces, object);
 		rsm_move_end();
 	}
+	chunk_free(chunk);
 	pieces_free(&pieces);
 	return error;
 }
@@ -155,34 +249,30 @@ void rsm_memory_drop(struct rsm_range range, const struct rsm_object *object)
 	pieces_free(&pieces);
 }
 
-/* Through a mapping of its own, which the program has neither protected nor unmapped. */
-static int object_copy(const struct rsm_object *to, const void *from, size_t length)
+static int object_put(const void *to, const char *bytes, off_t offset, size_t length)
 {
-	int error = rsm_object_write(to, from, 0, length);
-
-	return error == -EFAULT ? -EIO : error;
+	return rsm_object_write(to, bytes, offset, length);
 }
 
 int rsm_memory_change(const struct rsm_object *from, const struct rsm_object *to, size_t length)
 {
 	struct pieces pieces;
-	void *source;
+	char *chunk;
 	int error = pieces_find(from, &pieces);
 
 	if (error)
 		return error;
-	source = mmap(NULL, length, PROT_READ, MAP_SHARED, from->memory, 0);
-	error = source == MAP_FAILED ? -errno : pieces_prepare(&pieces, to->memory);
+	chunk = chunk_new();
+	error = chunk ? pieces_prepare(&pieces, to->memory) : -ENOMEM;
 	if (!error)
 		error = rsm_move_begin(pieces.all, pieces.count);
 	if (!error) {
-		error = object_copy(to, source, length);
+		error = contents_copy(from, 0, length, chunk, object_put, to);
 		if (!error)
 			error = pieces_put(&pieces, from);
 		rsm_move_end();
 	}
-	if (source != MAP_FAILED)
-		munmap(source, length);
+	chunk_free(chunk);
 	pieces_free(&pieces);
 	return error;
 }
@@ -204,9 +294,10 @@ static void rebind_undo(const struct rsm_object *object, const struct pieces *pr
 }
 
 /* The present pieces have to have their copies before the object changes, for the sake of threads that load. */
-static int rebind_move(const struct rsm_object *object, const struct pieces *present, struct rsm_piece *wanted)
+static int rebind_move(const struct rsm_object *object, const struct pieces *present, struct rsm_piece *wanted,
+		       char *chunk)
 {
-	int error = pieces_read(present, object);
+	int error = pieces_read(present, object, chunk);
 
 	if (!error)
 		error = pieces_put(present, object);
@@ -224,23 +315,26 @@ int rsm_memory_rebind(const struct rsm_object *object, struct rsm_range range)
 {
 	struct pieces pieces;
 	struct rsm_piece *wanted;
+	char *chunk;
 	int error = pieces_find(object, &pieces);
 
 	if (error)
 		return error;
 	wanted = &pieces.all[pieces.count];
 	*wanted = (struct rsm_piece){ .range = range, .protection = PROT_READ | PROT_WRITE };
-	error = pieces_prepare(&pieces, -1);
+	chunk = chunk_new();
+	error = chunk ? pieces_prepare(&pieces, -1) : -ENOMEM;
 	if (!error)
 		error = piece_prepare(wanted, object->memory);
 	if (!error)
 		error = rsm_move_begin(pieces.all, pieces.count + 1);
 	if (!error) {
-		error = rebind_move(object, &pieces, wanted);
+		error = rebind_move(object, &pieces, wanted, chunk);
 		rsm_move_end();
 	}
 	if (wanted->instead)
 		munmap(wanted->instead, range.length);
+	chunk_free(chunk);
 	pieces_free(&pieces);
 	return error;
 }

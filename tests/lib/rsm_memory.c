@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -255,6 +256,67 @@ START_TEST(test_cancelled)
 }
 END_TEST
 
+/* --- never touched -------------------------------------------------------------------------------------------------- */
+
+#define SPARSE_PAGES 16384
+#define TOUCHED_EACH 1000 /* pages */
+
+static char *sparse_new(void)
+{
+	char *memory = mmap(NULL, (size_t)SPARSE_PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	size_t page;
+
+	ck_assert_ptr_ne(memory, MAP_FAILED);
+	madvise(memory, (size_t)SPARSE_PAGES * PAGE, MADV_NOHUGEPAGE);
+	for (page = 0; page < SPARSE_PAGES; page += TOUCHED_EACH)
+		memory[page * PAGE + page / TOUCHED_EACH] = (char)(1 + page / TOUCHED_EACH);
+	return memory;
+}
+
+static size_t sparse_wrong(const char *memory)
+{
+	size_t wrong = 0;
+	size_t i;
+
+	for (i = 0; i < (size_t)SPARSE_PAGES * PAGE; i++) {
+		size_t turn = i / PAGE / TOUCHED_EACH;
+		bool touched = i / PAGE % TOUCHED_EACH == 0 && i % PAGE == turn;
+
+		wrong += memory[i] != (char)(touched ? 1 + turn : 0);
+	}
+	return wrong;
+}
+
+/* Of all objects of this node, as the file system says. */
+static uint64_t used_pages(void)
+{
+	struct statvfs status;
+
+	ck_assert_int_eq(statvfs(nodes_path(1, "."), &status), 0);
+	return status.f_blocks - status.f_bfree;
+}
+
+/* Only pages that the program has touched take memory of a node, and all that it has stored is there in the end. */
+START_TEST(test_sparse)
+{
+	uint64_t touched = (SPARSE_PAGES + TOUCHED_EACH - 1) / TOUCHED_EACH;
+	char *memory = sparse_new();
+	rsm_memseg_export_handle_t export;
+	rsm_memseg_id_t id = 0;
+
+	OK(rsm_memseg_export_create(program_controller(), &export, memory, (size_t)SPARSE_PAGES * PAGE, 0));
+	ck_assert_uint_le(used_pages(), touched);
+	ck_assert_uint_eq(sparse_wrong(memory), 0);
+	OK(rsm_memseg_export_publish(export, &id, NULL, 0));
+	OK(rsm_memseg_export_unpublish(export));
+	ck_assert_uint_le(used_pages(), touched);
+	ck_assert_uint_eq(sparse_wrong(memory), 0);
+	OK(rsm_memseg_export_destroy(export));
+	ck_assert_uint_eq(sparse_wrong(memory), 0);
+	munmap(memory, (size_t)SPARSE_PAGES * PAGE);
+}
+END_TEST
+
 static void one_node(void)
 {
 	nodes_start(1, NULL);
@@ -263,7 +325,7 @@ static void one_node(void)
 int main(int argc, char **argv)
 {
 	const TTest *const tests[] = { test_revoked, test_fork, test_fork_of_fork, test_fork_beside_exports,
-				       test_loads_during_rebind, test_cancelled };
+				       test_loads_during_rebind, test_cancelled, test_sparse };
 	Suite *suite = suite_create("librsm, memory of exports");
 	TCase *tcase = tcase_create("memory");
 

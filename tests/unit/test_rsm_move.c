@@ -368,6 +368,55 @@ START_TEST(test_refused_in_part)
 }
 END_TEST
 
+/* --- what has something in it ------------------------------------------------------------------------------------- */
+
+static void part_is(struct rsm_range part, size_t first, size_t pages)
+{
+	ck_assert_uint_eq(part.length, pages * page_bytes);
+	if (pages > 0)
+		ck_assert_ptr_eq(part.address, range.address + first * page_bytes);
+}
+
+static struct rsm_range from_page(size_t page)
+{
+	return (struct rsm_range){ range.address + page * page_bytes, range.length - page * page_bytes };
+}
+
+/* More pages than are looked up at once. What was stored into and taken back is as if it had never been. */
+START_TEST(test_touched)
+{
+	size_t pages = 2000;
+	int table;
+
+	range.length = pages * page_bytes;
+	range.address = map(PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	madvise(range.address, range.length, MADV_NOHUGEPAGE);
+	table = rsm_maps_table(range);
+	ck_assert_int_ge(table, 0);
+	part_is(rsm_maps_touched(table, range), 0, 0);
+	memset(range.address + 600 * page_bytes, 1, 700 * page_bytes);
+	range.address[(pages - 1) * page_bytes] = 1;
+	part_is(rsm_maps_touched(table, range), 600, 700);
+	part_is(rsm_maps_touched(table, from_page(900)), 900, 400);
+	part_is(rsm_maps_touched(table, from_page(1300)), pages - 1, 1);
+	ck_assert_int_eq(madvise(range.address, range.length, MADV_DONTNEED), 0);
+	part_is(rsm_maps_touched(table, range), 0, 0);
+	close(table);
+}
+END_TEST
+
+/* Where a page that nobody has touched is not zeros, or not known to be, all counts. */
+START_TEST(test_all_touched)
+{
+	range.address = map_new();
+	part_is(rsm_maps_touched(-1, range), 0, range.length / page_bytes);
+	range.address = file_map(PROT_READ | PROT_WRITE, MAP_PRIVATE);
+	ck_assert_int_lt(rsm_maps_table(range), 0);
+	range.address = map(PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1);
+	ck_assert_int_lt(rsm_maps_table(range), 0);
+}
+END_TEST
+
 /* In the order of the addresses; nothing of what is private, or another file's. */
 START_TEST(test_find)
 {
@@ -605,6 +654,8 @@ static Suite *suite(void)
 	tcase_add_checked_fixture(checks, set_up, NULL);
 	tcase_add_test(checks, test_refused);
 	tcase_add_test(checks, test_refused_in_part);
+	tcase_add_test(checks, test_touched);
+	tcase_add_test(checks, test_all_touched);
 	tcase_add_test(checks, test_find);
 	tcase_add_test(checks, test_find_many);
 	suite_add_tcase(suite, checks);
