@@ -163,7 +163,6 @@ static int hold(const struct segment *segment, struct page *entry, const struct 
 		entry->holders |= seat(segment, waiter->from);
 		unpromise(segment->object->home, entry);
 	}
-	entry->flags = (uint8_t)((entry->flags & ~PAGE_LED) | (waiter->leads ? PAGE_LED : 0));
 	entry->mode = (uint8_t)waiter->mode;
 	entry->granted = waiter->bulk ? 0 : short_time(bus_of(segment)->now_ns);
 	return 0;
@@ -338,9 +337,9 @@ void pages_get(struct segment *segment, uint32_t from, const struct msg *msg)
 	                         .past_end = msg->mode == PAGE_EXCLUSIVE && msg->flags & GET_PAST_END,
 	                         .blind = msg->mode == PAGE_EXCLUSIVE && msg->flags & GET_BLIND};
 	bool ahead = msg->flags & GET_AHEAD;
+	bool leads = ahead && request.blind; /* for writes that may come */
 	int refused = 0;
 
-	request.leads = request.blind && ahead;
 	request.bulk = msg->count > 1 && !ahead;
 	segment->object->faults++;
 	bus_of(segment)->faults++;
@@ -348,14 +347,14 @@ void pages_get(struct segment *segment, uint32_t from, const struct msg *msg)
 		sizes_early(segment, msg->size);
 	if (request.mode == PAGE_EXCLUSIVE && !(segment->object->writers & seat(segment, from)))
 		refused = -EPERM;
-	else if (request.leads && !bus_has_room(bus_of(segment), LEAD_SHARE * msg->count))
+	else if (leads && !bus_has_room(bus_of(segment), LEAD_SHARE * msg->count))
 		refused = -EAGAIN;
-	else if (!request.leads && !request.bulk && !run_free_ahead(segment, msg, &request) && ahead)
+	else if (!leads && !request.bulk && !run_free_ahead(segment, msg, &request) && ahead)
 		refused = -EAGAIN;
 	for (uint32_t i = 0; i < msg->count; i++) {
 		int error = refused;
 
-		if (!error && request.leads && !free_ahead(segment, msg->page + i, &request))
+		if (!error && leads && !free_ahead(segment, msg->page + i, &request))
 			error = -EAGAIN;
 		if (!error)
 			error = wait_for_page(segment, &request, msg->page + i);
@@ -445,7 +444,6 @@ static bool put_one(struct segment *segment, const struct msg *msg)
 		if (!entry)
 			return false;
 	}
-	entry->flags &= (uint8_t)~PAGE_LED;
 	if (!(entry->flags & PAGE_DATA)) {
 		if (!(entry->flags & PAGE_PROMISED) && !take_page(segment))
 			return false;

@@ -24,8 +24,7 @@ enum {
 	PAGE_DATA = 1 << 0,     /* in the store */
 	PAGE_PROMISED = 1 << 1, /* counted against the store, nothing written yet */
 	PAGE_LOST = 1 << 2,     /* the only current copy died with its node */
-	PAGE_LED = 1 << 3,      /* its holder is about to write it, and has not yet: no kernel has it */
-	PAGE_BUSY = 1 << 4      /* it has a transaction */
+	PAGE_BUSY = 1 << 3      /* it has a transaction */
 };
 
 /*
@@ -50,7 +49,6 @@ struct waiter {
 	enum page_mode mode;
 	bool past_end;
 	bool blind;
-	bool leads; /* a write that may come */
 	bool bulk;  /* of several pages, all of which are used at once, and then no more */
 };
 

@@ -71,8 +71,8 @@ static void forget_one(void *context, uint64_t page, void *item)
 	struct transaction *transaction;
 
 	if (entry->holders & sweep->node) {
-		if (entry->mode == PAGE_EXCLUSIVE && !(entry->flags & PAGE_LED) && sweep->died && !whole_of(sweep->segment->object)->revert &&
-		    !object_dead(sweep->segment->object)) {
+		if (entry->mode == PAGE_EXCLUSIVE && page < pages_of(sweep->segment->size_bytes) && sweep->died &&
+		    !whole_of(sweep->segment->object)->revert && !object_dead(sweep->segment->object)) {
 			entry->flags |= PAGE_LOST;
 			sweep->lost++;
 		}
