@@ -1,9 +1,9 @@
 /*
  * files.c: files and attributes.
  *
- * The kernel keeps the pages of an object's files in its cache (keep_cache); each FUSE_READ and FUSE_WRITE is about one
- * page of it. Reads and writes past the cache (O_DIRECT) are refused: the protocol takes a read of a page as the proof
- * that the kernel does not have it.
+ * The kernel keeps the pages of an object's files in its cache (keep_cache); FUSE_READ and FUSE_WRITE are about runs of
+ * them. Reads and writes past the cache (O_DIRECT) are refused: the protocol takes a read of a page as the proof that
+ * the kernel does not have it.
  */
 #include <errno.h>
 #include <fcntl.h>

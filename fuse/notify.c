@@ -301,6 +301,31 @@ static void job_push(struct notify *notify, const struct job *job)
 		pthread_cond_signal(&notify->work);
 }
 
+static struct event event_of(const struct job *job)
+{
+	struct event event = { .type = EV_INVALIDATED, .token = job->token };
+
+	if (job->type == JOB_SHOW) {
+		event.type = EV_SHOWN;
+		event.msg.size = job->showing.size_bytes;
+	} else if (job->type == JOB_PEEK) {
+		event.type = EV_PEEKED;
+		event.msg.count = job->cached;
+	}
+	return event;
+}
+
+/* Not mounted, nothing is cached, and any size is as good. */
+static void job_begin(struct notify *notify, const struct job *job)
+{
+	struct event event = event_of(job);
+
+	if (notify->session)
+		job_push(notify, job);
+	else
+		run_event(notify->daemon->run, &event);
+}
+
 void notify_invalidate(struct notify *notify, uint64_t token, const struct msg *range, uint64_t pages)
 {
 	struct job job = {
@@ -312,28 +337,19 @@ void notify_invalidate(struct notify *notify, uint64_t token, const struct msg *
 		.pages = pages,
 	};
 
-	if (!notify->session) {
-		/* Not mounted, so nothing is cached. */
-		struct event event = { .type = EV_INVALIDATED, .token = token };
-
-		run_event(notify->daemon->run, &event);
-		return;
-	}
-	job_push(notify, &job);
+	job_begin(notify, &job);
 }
 
 void notify_show(struct notify *notify, uint64_t token, const struct show *show)
 {
-	struct job job = { .type = JOB_SHOW, .token = token, .obj = show->obj, .showing.show = *show };
+	struct job job = {
+		.type = JOB_SHOW,
+		.token = token,
+		.obj = show->obj,
+		.showing = { .show = *show, .size_bytes = show->size_bytes },
+	};
 
-	if (!notify->session) {
-		/* Not mounted, so any size is as good. */
-		struct event event = { .type = EV_SHOWN, .token = token, .msg.size = show->size_bytes };
-
-		run_event(notify->daemon->run, &event);
-		return;
-	}
-	job_push(notify, &job);
+	job_begin(notify, &job);
 }
 
 void notify_unshow(struct notify *notify, uint64_t token)
@@ -345,13 +361,7 @@ void notify_peek(struct notify *notify, uint64_t token, const struct msg *page)
 {
 	struct job job = { .type = JOB_PEEK, .token = token, .obj = page->obj, .page = page->page };
 
-	if (!notify->session) {
-		struct event event = { .type = EV_PEEKED, .token = token };
-
-		run_event(notify->daemon->run, &event);
-		return;
-	}
-	job_push(notify, &job);
+	job_begin(notify, &job);
 }
 
 void notify_close(struct notify *notify, uint64_t obj)
@@ -367,21 +377,6 @@ void notify_count(struct notify *notify, struct notify_counts *counts)
 	pthread_mutex_lock(&notify->lock);
 	*counts = notify->counts;
 	pthread_mutex_unlock(&notify->lock);
-}
-
-static void raise_event(struct notify *notify, struct job *job)
-{
-	struct event event = { .type = EV_INVALIDATED, .token = job->token };
-
-	if (job->type == JOB_SHOW) {
-		event.type = EV_SHOWN;
-		event.msg.size = job->showing.size_bytes;
-	} else if (job->type == JOB_PEEK) {
-		event.type = EV_PEEKED;
-		event.msg.count = job->cached;
-	}
-	if (job->type != JOB_SHOW || shows_end(notify->shows, &job->showing))
-		run_event(notify->daemon->run, &event);
 }
 
 /* Takes the next job that is done, or NULL. */
@@ -405,7 +400,10 @@ static void report_done(uv_async_t *async)
 	struct job *job;
 
 	while ((job = take_done(notify))) {
-		raise_event(notify, job);
+		struct event event = event_of(job);
+
+		if (job->type != JOB_SHOW || shows_end(notify->shows, &job->showing))
+			run_event(notify->daemon->run, &event);
 		/* The last program may have closed it before the job opened a handle. */
 		if (!opens_has(notify->daemon->opens, job->obj))
 			notify_close(notify, job->obj);
