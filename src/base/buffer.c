@@ -43,12 +43,10 @@ static int make_room(struct buffer *buffer, size_t length_bytes)
 	return 0;
 }
 
-int buffer_append(struct buffer *buffer, const void *bytes, size_t length_bytes, size_t limit_bytes)
+int buffer_append(struct buffer *buffer, const void *bytes, size_t length_bytes)
 {
 	int result;
 
-	if (length_bytes > limit_bytes || buffer_length(buffer) > limit_bytes - length_bytes)
-		return -ENOBUFS;
 	if (length_bytes == 0)
 		return 0;
 	result = make_room(buffer, length_bytes);

@@ -1,5 +1,5 @@
 /*
- * buffer.h: a bounded queue of bytes. It grows up to its limit; taken from the front, filled at the end.
+ * buffer.h: a queue of bytes, taken from the front, filled at the end.
  */
 #ifndef NETMEM_BASE_BUFFER_H
 #define NETMEM_BASE_BUFFER_H
@@ -28,8 +28,8 @@ static inline uint8_t *buffer_front(const struct buffer *buffer)
 /* A zeroed struct is an empty buffer. */
 void buffer_fini(struct buffer *buffer);
 
-/* Copies `bytes` to the end. 0, or -ENOBUFS if it would hold more than limit_bytes, -ENOMEM; nothing changed then. */
-int buffer_append(struct buffer *buffer, const void *bytes, size_t length_bytes, size_t limit_bytes);
+/* Copies `bytes` to the end. 0, or -ENOMEM; nothing changed then. */
+int buffer_append(struct buffer *buffer, const void *bytes, size_t length_bytes);
 
 /* Takes that many from the front. What a burst has left of memory is given back once it is empty. */
 void buffer_consume(struct buffer *buffer, size_t length_bytes);

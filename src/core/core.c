@@ -199,6 +199,10 @@ static void dispatch(struct core *core, const struct event *event)
 		if (from)
 			message(core, from, &event->msg);
 		break;
+	case EV_FULL:
+	case EV_ROOM:
+		home_node_full(core->home, sessions_number(core->session, event->slot), event->type == EV_FULL);
+		break;
 	case EV_DISCONNECTED:
 		sessions_disconnected(core->session, event->slot);
 		break;

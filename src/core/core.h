@@ -27,6 +27,8 @@ enum event_type {
 	EV_CONNECTED,      /* slot, token (of the ACT_CONNECT; 0: the peer connected to us) */
 	EV_CONNECT_FAILED, /* token, error */
 	EV_MESSAGE,        /* slot, msg */
+	EV_FULL,           /* slot: much is queued for the peer, and it takes it slowly */
+	EV_ROOM,           /* slot: not so much any more */
 	EV_DISCONNECTED,   /* slot: also after an ACT_CLOSE */
 	EV_TICK,           /* the time that core_deadline_ns() gave has come */
 	EV_LEAVE           /* the mount is gone: tell the peers, then ACT_LEFT */

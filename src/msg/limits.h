@@ -78,8 +78,14 @@
 /* A program's write() waits until its home has taken all but twice so many bytes of what the node has put. */
 #define PUT_WINDOW_BYTES (2u << 20)
 
-/* Bytes queued for one peer. Past it the session ends, because nothing may be dropped in the middle of a stream. */
-#define PEER_QUEUE_BYTES_MAX (256u << 20)
+/* Bytes queued for one peer, past which its node is granted no more pages before half of them have gone. */
+#define PEER_FULL_BYTES (16u << 20)
+
+/*
+ * Bytes queued for one peer, but for what programs of this node have stored. Past it the session ends, because nothing may be
+ * dropped in the middle of a stream.
+ */
+#define PEER_QUEUE_BYTES_MAX (64u << 20)
 
 /* The reason in a MSG_REFUSED and what is written to a control file, with a NUL. More from a peer ends the session. */
 #define TEXT_BYTES 1024

@@ -49,12 +49,15 @@ struct peer {
 	bool local;
 	bool write_pending;
 	bool shutdown_asked;
+	bool full; /* the owner was told so */
 	unsigned linger_intervals;
 	size_t linger_bytes; /* not sent when the interval began */
 	unsigned handles; /* not closed yet */
 	uint32_t slot;
 	struct buffer filling;
 	struct buffer writing;
+	size_t filling_stores_bytes; /* of what this node's programs have stored, at most */
+	size_t writing_stores_bytes;
 	struct wire_decoder *decoder;
 	char name[ADDRESS_BYTES + 32];
 };
@@ -155,6 +158,21 @@ static void linger_on(struct peer *peer)
 		peer_abort(peer);
 }
 
+static size_t unsent_bytes(const struct peer *peer)
+{
+	return uv_stream_get_write_queue_size(&peer->uv.stream) + buffer_length(&peer->filling);
+}
+
+static void tell_full(struct peer *peer)
+{
+	bool full = unsent_bytes(peer) > (peer->full ? PEER_FULL_BYTES / 2 : PEER_FULL_BYTES);
+
+	if (peer->state != PEER_OPEN || full == peer->full)
+		return;
+	peer->full = full;
+	peer->owner->full(peer->owner->context, peer, full);
+}
+
 static void on_write(uv_write_t *request, int status)
 {
 	struct peer *peer = request->handle->data;
@@ -165,7 +183,9 @@ static void on_write(uv_write_t *request, int status)
 		return;
 	}
 	buffer_consume(&peer->writing, buffer_length(&peer->writing));
+	peer->writing_stores_bytes = 0;
 	peer_flush(peer);
+	tell_full(peer);
 	linger_on(peer);
 }
 
@@ -178,6 +198,8 @@ static void write_later(struct peer *peer)
 
 	peer->writing = peer->filling;
 	peer->filling = empty;
+	peer->writing_stores_bytes = peer->filling_stores_bytes;
+	peer->filling_stores_bytes = 0;
 	rest = (uv_buf_t){ .base = (char *)buffer_front(&peer->writing), .len = buffer_length(&peer->writing) };
 	peer->write_pending = true;
 	result = uv_write(&peer->write, &peer->uv.stream, &rest, 1, on_write);
@@ -200,6 +222,14 @@ static ptrdiff_t try_write(struct peer *peer, const uv_buf_t *parts, unsigned co
 	return -1;
 }
 
+/* From the front of `filling`. */
+static void sent(struct peer *peer, size_t length_bytes)
+{
+	buffer_consume(&peer->filling, length_bytes);
+	if (peer->filling_stores_bytes > buffer_length(&peer->filling))
+		peer->filling_stores_bytes = buffer_length(&peer->filling);
+}
+
 void peer_flush(struct peer *peer)
 {
 	uv_buf_t all = { .base = (char *)buffer_front(&peer->filling), .len = buffer_length(&peer->filling) };
@@ -210,25 +240,33 @@ void peer_flush(struct peer *peer)
 	taken_bytes = try_write(peer, &all, 1);
 	if (taken_bytes < 0)
 		return;
-	buffer_consume(&peer->filling, (size_t)taken_bytes);
+	sent(peer, (size_t)taken_bytes);
 	if (buffer_length(&peer->filling) > 0)
 		write_later(peer);
+	tell_full(peer);
 }
 
-static void append(struct peer *peer, const void *bytes, size_t length_bytes)
+/* What programs here have stored has no limit but their memory: it would be lost. */
+static void append(struct peer *peer, const void *bytes, size_t length_bytes, bool stores)
 {
-	size_t limit_bytes = PEER_QUEUE_BYTES_MAX - buffer_length(&peer->writing);
+	size_t others_bytes = buffer_length(&peer->filling) + buffer_length(&peer->writing) - peer->filling_stores_bytes -
+	                      peer->writing_stores_bytes;
 	int result;
 
 	if (peer->state != PEER_OPEN)
 		return;
-	result = buffer_append(&peer->filling, bytes, length_bytes, limit_bytes);
+	if (!stores && others_bytes + length_bytes > PEER_QUEUE_BYTES_MAX)
+		result = -ENOBUFS;
+	else
+		result = buffer_append(&peer->filling, bytes, length_bytes);
 	if (result < 0)
 		end(peer, result, "it takes nothing of what is queued for it");
+	else if (stores)
+		peer->filling_stores_bytes += length_bytes;
 }
 
 /* Header and payload behind what has gathered, in one call; what the kernel does not take gathers. */
-static void send_direct(struct peer *peer, const uint8_t *header, const struct payload *payload)
+static void send_direct(struct peer *peer, const uint8_t *header, const struct payload *payload, bool stores)
 {
 	size_t gathered_bytes = buffer_length(&peer->filling);
 	size_t header_bytes = WIRE_HEADER_BYTES;
@@ -245,32 +283,29 @@ static void send_direct(struct peer *peer, const uint8_t *header, const struct p
 	if (result < 0)
 		return;
 	part_bytes = taken_bytes < gathered_bytes ? taken_bytes : gathered_bytes;
-	buffer_consume(&peer->filling, part_bytes);
+	sent(peer, part_bytes);
 	taken_bytes -= part_bytes;
 	part_bytes = taken_bytes < header_bytes ? taken_bytes : header_bytes;
-	append(peer, header + part_bytes, header_bytes - part_bytes);
+	append(peer, header + part_bytes, header_bytes - part_bytes, stores);
 	taken_bytes -= part_bytes;
-	append(peer, (const uint8_t *)payload->bytes + taken_bytes, payload_bytes - taken_bytes);
+	append(peer, (const uint8_t *)payload->bytes + taken_bytes, payload_bytes - taken_bytes, stores);
 }
 
 void peer_send(struct peer *peer, const struct msg *msg)
 {
 	uint8_t header[WIRE_HEADER_BYTES];
+	bool stores = msg->type == MSG_PUT;
 
 	if (peer->state != PEER_OPEN)
 		return;
 	wire_encode(msg, header);
 	if (msg->payload.length_bytes >= DIRECT_PAYLOAD_BYTES && !peer->write_pending) {
-		send_direct(peer, header, &msg->payload);
-		return;
+		send_direct(peer, header, &msg->payload, stores);
+	} else {
+		append(peer, header, sizeof(header), stores);
+		append(peer, msg->payload.bytes, msg->payload.length_bytes, stores);
 	}
-	append(peer, header, sizeof(header));
-	append(peer, msg->payload.bytes, msg->payload.length_bytes);
-}
-
-static size_t unsent_bytes(const struct peer *peer)
-{
-	return uv_stream_get_write_queue_size(&peer->uv.stream) + buffer_length(&peer->filling);
+	tell_full(peer);
 }
 
 static void on_linger(uv_timer_t *timer)

@@ -22,6 +22,8 @@ struct peer_owner {
 	void (*message)(void *context, struct peer *peer, const struct msg *msg);
 	/* After each few messages, and the last of those that had arrived: the time to send what came of them. */
 	void (*batch_done)(void *context);
+	/* More than PEER_FULL_BYTES are queued; or, later, less than half of that. */
+	void (*full)(void *context, struct peer *peer, bool full);
 	/*
 	 * Once, when an open peer ends other than by peer_close(); the memory is still there. `error` is a negative errno, 0
 	 * if the other end closed; `why` is NULL, or what the other end did wrong.

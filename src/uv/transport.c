@@ -138,6 +138,11 @@ static void on_ended(void *context, struct peer *peer, int error, const char *wh
 	raise_event(transport, EV_DISCONNECTED, peer_slot(peer), 0, error);
 }
 
+static void on_full(void *context, struct peer *peer, bool full)
+{
+	raise_event(context, full ? EV_FULL : EV_ROOM, peer_slot(peer), 0, 0);
+}
+
 static void on_peer_created(void *context)
 {
 	struct transport *transport = context;
@@ -480,6 +485,7 @@ int transport_new(struct transport **transport, struct uv_loop_s *loop, transpor
 		.created = on_peer_created,
 		.message = on_message,
 		.batch_done = on_batch_done,
+		.full = on_full,
 		.ended = on_ended,
 		.closed = on_peer_closed,
 	};

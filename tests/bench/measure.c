@@ -6,6 +6,7 @@
  *	turns A B COUNT         two programs, each on its node, spin for their turn
  *	held FILE COUNT         loads and stores on pages that are held; in ns, COUNT at a time
  *	fault FILE BYTES COUNT  first touches of pages at random places of a file of BYTES
+ *	wait FILE BYTES COUNT   loads of the pages that a fault with these numbers has touched, each in a thread of its own
  *	read FILE BYTES         MB/s of read(2)
  *	load FILE BYTES         MB/s of loads through a mapping
  *	write FILE BYTES        MB/s of write(2) and fsync(2)
@@ -17,8 +18,10 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -97,6 +100,12 @@ static void held(char **arguments)
 	}
 }
 
+/* The next one of a series that is the same in each process. */
+static volatile char *random_place(volatile char *memory, size_t length_bytes)
+{
+	return memory + (((uint64_t)random() << 31 | (uint64_t)random()) % length_bytes);
+}
+
 static void fault(char **arguments)
 {
 	size_t length_bytes = number_of(arguments[1]);
@@ -107,13 +116,42 @@ static void fault(char **arguments)
 	times_init(&times, count, count / 10);
 	srandom(1);
 	for (size_t i = 0; i < count; i++) {
-		uint64_t place = ((uint64_t)random() << 31 | (uint64_t)random()) % length_bytes;
+		volatile char *place = random_place(memory, length_bytes);
 		uint64_t start = now_ns();
 
-		memory[place] = 1;
+		*place = 1;
 		times_add(&times, now_ns() - start);
 	}
 	times_print(&times, "fault");
+}
+
+static void *load(void *place)
+{
+	return (void *)(intptr_t)*(volatile char *)place;
+}
+
+static void wait_for(char **arguments)
+{
+	size_t length_bytes = number_of(arguments[1]);
+	size_t count = number_of(arguments[2]);
+	volatile char *memory = memory_map(arguments[0], length_bytes);
+	pthread_t *threads = calloc(count, sizeof(*threads));
+	pthread_attr_t small;
+	size_t got = 0;
+
+	if (!threads || pthread_attr_init(&small) || pthread_attr_setstacksize(&small, PTHREAD_STACK_MIN))
+		bench_fail("threads");
+	srandom(1);
+	for (size_t i = 0; i < count; i++)
+		if (pthread_create(&threads[i], &small, load, (void *)random_place(memory, length_bytes)))
+			bench_fail("thread %zu", i);
+	for (size_t i = 0; i < count; i++) {
+		void *value;
+
+		pthread_join(threads[i], &value);
+		got += (intptr_t)value == 1;
+	}
+	number_print("got", (double)got);
 }
 
 static char *block_new(void)
@@ -368,6 +406,7 @@ int main(int count, char **arguments)
 		{ "fault", 3, fault },       { "read", 2, read_file },   { "load", 2, load_file },
 		{ "write", 2, write_file },  { "round-trip", 1, round_trip }, { "stream", 1, stream },
 		{ "exchange", 3, exchange_any }, { "store", 2, store_file }, { "dirty", 3, dirty },
+		{ "wait", 3, wait_for },
 	};
 
 	for (size_t i = 0; i < sizeof(measurements) / sizeof(measurements[0]); i++) {

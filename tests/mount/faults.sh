@@ -202,6 +202,42 @@ not_stale() {
 	case $("$tool" load "$C/$1/board/memory" 0) in "$2 "* | [SE]*) ;; *) return 1 ;; esac
 }
 
+# More than is queued for a node: what another one has stored while it stands still, and what it has asked for before.
+test_fault_slow() {
+	start 2 timeout=30
+	make_object 1 board 100M
+	hold 2 board 25600 7
+	node_pause 1
+	sync "$C/2/board/memory" &
+	sleep 2
+	node_resume 1
+	wait $! || fail "sync gave $?"
+	let_go
+	for page in 0 10000 25599; do
+		said "$("$tool" load "$C/1/board/memory" $((page * 4096)))" 7 "page $page after a pause of its home"
+	done
+	cmp "$C/1/board/memory" "$C/2/board/memory" || fail "the nodes differ"
+
+	truncate -s 0 "$C/1/board/memory"
+	yes | head -c 100M >"$C/1/board/memory"
+	hold 2 board 1 -
+	node_pause 1
+	reading=
+	for place in $(seq 0 99); do
+		dd if="$C/2/board/memory" of=/dev/null bs=1M count=1 skip="$place" status=none &
+		reading="$reading $!"
+	done
+	sleep 1
+	node_pause 2
+	node_resume 1
+	sleep 2
+	node_resume 2
+	for pid in $reading; do
+		wait "$pid" || fail "a read while its node stands still gave $?"
+	done
+	let_go
+}
+
 log_lines() {
 	node_log 1 | wc -l
 }

@@ -31,6 +31,7 @@ end_of_test() {
 		exit $status
 	fi
 	[ $status = 0 ] || say_logs "$C"
+	busy_end
 	"$LOCAL_CLUSTER" stop "$C" || :
 	exit $status
 }
@@ -77,6 +78,26 @@ start() {
 	fi
 	options=$NETMEMFS_OPTIONS${2:+${NETMEMFS_OPTIONS:+,}$2}
 	NETMEMFS_OPTIONS=$options "$LOCAL_CLUSTER" start "$1" "$C" || cannot "local-cluster start $1 gave $?"
+	[ -z "$NETMEM_BUSY" ] || busy_begin "$1"
+}
+
+# Each node writes its file and reads that of the next one, for as long as the cluster runs.
+busy_begin() {
+	mkdir "$C/1/busy"
+	busy=
+	for node in $(seq "$1"); do
+		"$here/busy" "$C/$node/busy" "$node" $((node % $1 + 1)) >/dev/null 2>&1 &
+		busy="$busy $!"
+	done
+}
+
+busy_end() {
+	[ -n "${busy:-}" ] || return 0
+	# shellcheck disable=SC2086 # words wanted
+	kill $busy 2>/dev/null || :
+	# shellcheck disable=SC2086
+	wait $busy 2>/dev/null || :
+	busy=
 }
 
 # Ends the cluster in good order; what a node counts as a violation of coherence is a failure.
@@ -87,6 +108,7 @@ end_cluster() {
 		C=
 		return
 	fi
+	busy_end
 	[ "$NETMEM_MODE" = broken ] || check_violations
 	"$LOCAL_CLUSTER" stop "$C" || fail "local-cluster stop gave $?"
 	[ -z "$(mounts_under "$C")" ] || fail "still mounted: $(mounts_under "$C")"
@@ -190,7 +212,7 @@ hold() {
 	: >"$TEST_DIR/held"
 	"$tool" hold "$C/$1/$2/memory" "$3" "$4" >"$TEST_DIR/held" &
 	holder=$!
-	eventually 10 grep -q held "$TEST_DIR/held"
+	eventually 60 grep -q held "$TEST_DIR/held"
 }
 
 let_go() {

@@ -73,6 +73,60 @@ static struct packet *packet_put(struct side *to, size_t payload_bytes)
 	return packet;
 }
 
+/* --- how full it is ------------------------------------------------------------------------------------------------ */
+
+static bool is_open(const struct side *side)
+{
+	return side->open && !side->closed && node_alive(side->node);
+}
+
+static void full_event(struct side *from, enum event_type type)
+{
+	struct event event = {.type = type, .slot = from->slot};
+
+	sim_trace(from->conn->sim, from->node, "the connection to %s %s", other(from)->node->name,
+	          type == EV_FULL ? "is full" : "has room");
+	node_event(from->node, &event);
+}
+
+static void room(void *context, uint64_t argument)
+{
+	struct side *to = context, *from = other(to);
+
+	(void)argument;
+	if (!is_open(from))
+		return;
+	if (from->node->paused_until_ns > sim_now_ns(to->conn->sim)) {
+		sched_at(&to->conn->sim->sched, from->node->paused_until_ns, room, to, 0);
+		return;
+	}
+	to->full = to->queued_bytes > to->conn->sim->plan.full_bytes;
+	if (!to->full)
+		full_event(from, EV_ROOM);
+	/* Else there is room when some of that has gone. */
+}
+
+static void queue_grows(struct side *to, uint64_t bytes)
+{
+	to->queued_bytes += bytes;
+	if (to->full || to->queued_bytes <= to->conn->sim->plan.full_bytes)
+		return;
+	to->full = true;
+	full_event(other(to), EV_FULL);
+}
+
+static void queue_shrinks(struct side *to, uint64_t bytes)
+{
+	uint64_t half_bytes = to->conn->sim->plan.full_bytes / 2;
+	bool was_more = to->queued_bytes > half_bytes;
+
+	to->queued_bytes -= bytes;
+	if (to->full && was_more && to->queued_bytes <= half_bytes)
+		sched_at(&to->conn->sim->sched, sim_now_ns(to->conn->sim), room, to, 0);
+}
+
+/* ------------------------------------------------------------------------------------------------------------------- */
+
 static void stream_end(struct side *to)
 {
 	if (to->ended)
@@ -154,6 +208,7 @@ static void side_pump(void *context, uint64_t argument)
 		return;
 	}
 	list_remove(&packet->link);
+	queue_shrinks(side, packet->msg.payload.length_bytes);
 	if (packet->end)
 		side_disconnected(side);
 	else
@@ -183,6 +238,7 @@ void net_send(struct node *node, uint32_t slot, const struct msg *msg)
 	packet->msg = *msg;
 	if (msg->payload.length_bytes)
 		memcpy(packet->payload, msg->payload.bytes, msg->payload.length_bytes);
+	queue_grows(to, msg->payload.length_bytes);
 }
 
 /* --- connections -------------------------------------------------------------------------------------------------- */

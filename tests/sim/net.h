@@ -1,7 +1,7 @@
 /*
  * net.h: simulated TCP between the nodes. Each direction of a connection is FIFO with its own delays. A connection can
  * break: what is under way is lost from some message on, in each direction, and each end learns of it in its own time.
- * A cut holds messages back; healed in time, they arrive late. A node that dies silently is never heard of again.
+ * A cut holds messages back; healed in time, they arrive late. A connection is full while much is on its way. A node that dies silently is never heard of again.
  */
 #ifndef NETMEM_SIM_NET_H
 #define NETMEM_SIM_NET_H
@@ -25,6 +25,8 @@ struct side {
 	struct list packets; /* on their way to this side */
 	uint64_t last_ns;
 	bool pumping;
+	uint64_t queued_bytes; /* in packets */
+	bool full;             /* the other side's core was told so, or is about to be told otherwise */
 	bool ended;          /* nothing more can be put on the way to this side */
 };
 

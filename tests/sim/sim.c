@@ -121,6 +121,18 @@ static void plan_files(struct sim *sim)
 	sched->random = random;
 }
 
+/* And these. */
+static void plan_connections(struct sim *sim)
+{
+	struct plan *plan = &sim->plan;
+	struct sched *sched = &sim->sched;
+	uint64_t random = sched->random;
+
+	sched->random = random ^ UINT64_C(0x9fb21c651e98df25);
+	plan->full_bytes = random_permille(sched, 500) ? UINT64_MAX : pick(sim, 0, 8) * PAGE_BYTES;
+	sched->random = random;
+}
+
 /* Sizes change all the time, on few objects, under kernels that are slow to take over what they are answered. */
 static void plan_storm(struct sim *sim)
 {
@@ -160,6 +172,7 @@ static void plan_make(struct sim *sim)
 	plan->fault_every_ns = pick(sim, 100 * US, 5 * MS);
 	plan_owners(sim);
 	plan_files(sim);
+	plan_connections(sim);
 	if (random_permille(sched, 60) || sim->options->storm)
 		plan_storm(sim);
 	sim_trace(sim, NULL, "plan: %u nodes, %u threads of %u operations, %u objects of %u pages, faults %x, "

@@ -101,6 +101,7 @@ struct plan {
 	uint64_t think_ns;
 	uint64_t timeout_ns;
 	uint64_t fault_every_ns;
+	uint64_t full_bytes;     /* on their way to a node: its connection is full then */
 };
 
 enum phase {

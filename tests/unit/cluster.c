@@ -302,6 +302,13 @@ static void disconnect(struct node *node, unsigned other)
 		run_event(node->run, &event);
 }
 
+void cluster_full(struct cluster *cluster, unsigned node, unsigned other, bool full)
+{
+	struct event event = {.type = full ? EV_FULL : EV_ROOM, .slot = cluster->nodes[node].slot_of[other]};
+
+	run_event(cluster->nodes[node].run, &event);
+}
+
 static void drive_close(void *context, uint32_t slot, const char *why)
 {
 	struct node *node = context;

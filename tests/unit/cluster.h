@@ -78,6 +78,9 @@ uint64_t cluster_kernel_size(struct cluster *cluster, unsigned node, uint64_t ob
 /* How often an end of the node was woken. */
 unsigned cluster_wakes(struct cluster *cluster, unsigned node, uint64_t end);
 
+/* Much is queued at the node for the other one; or not any more. */
+void cluster_full(struct cluster *cluster, unsigned node, unsigned other, bool full);
+
 void cluster_kill(struct cluster *cluster, unsigned node);
 /* The node stops: it neither takes nor says anything, but its connections stay. */
 void cluster_freeze(struct cluster *cluster, unsigned node);

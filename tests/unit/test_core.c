@@ -361,6 +361,44 @@ START_TEST(lifetimes)
 }
 END_TEST
 
+/*
+ * Goal: a node that has much queued for it already is granted nothing more before it has taken that, however much it has asked for
+ * meanwhile, and keeps no other node waiting. If it dies then, nothing of it is left.
+ */
+START_TEST(slow_peer)
+{
+	enum { MANY = 400 };
+	static uint64_t tokens[MANY];
+	struct cluster *cluster = cluster_new(3, 10000);
+	uint64_t obj = make(cluster, 0, "a");
+	bool dies = _i;
+
+	ck_assert_int_eq(resize(cluster, 0, obj, MANY * PAGE_BYTES), 0);
+	for (unsigned node = 0; node < 3; node++)
+		ck_assert_int_eq(simple(cluster, node, REQ_OPEN, obj, PAGE_EXCLUSIVE), 0);
+	cluster_full(cluster, 0, 1, true);
+	for (uint64_t page = 0; page < MANY; page++) {
+		struct msg read = {.type = REQ_READ, .obj = obj, .page = page, .count = 1};
+
+		tokens[page] = cluster_request(cluster, 1, &read, NULL, 0);
+	}
+	cluster_settle(cluster);
+	ck_assert_uint_eq(cluster_count(cluster, 1, MSG_GRANT), 0);
+	ck_assert_int_eq(read_page(cluster, 2, obj, 7)->error, 0);
+	if (dies)
+		cluster_kill(cluster, 1);
+	else
+		cluster_full(cluster, 0, 1, false);
+	for (unsigned i = 0; i < 10; i++)
+		cluster_settle(cluster);
+	for (uint64_t page = 0; page < MANY && !dies; page++)
+		ck_assert(cluster_answer(cluster, tokens[page])->done && !cluster_answer(cluster, tokens[page])->error);
+	ck_assert_int_eq(read_page(cluster, 2, obj, 7)->error, 0);
+	cluster_check(cluster);
+	cluster_free(cluster);
+}
+END_TEST
+
 /* Goal: revoke cuts off whoever has it open, on all nodes. */
 START_TEST(revoke)
 {
@@ -723,6 +761,7 @@ int main(void)
 	tcase_add_test(test, lost);
 	tcase_add_test(test, home_dies);
 	tcase_add_test(test, lifetimes);
+	tcase_add_loop_test(test, slow_peer, 0, 2);
 	tcase_add_test(test, revoke);
 	tcase_add_test(test, interrupt);
 	tcase_add_test(test, silence);

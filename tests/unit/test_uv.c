@@ -38,6 +38,8 @@ struct node {
 	unsigned failed;
 	unsigned messages;
 	unsigned ticks;
+	unsigned full; /* times */
+	unsigned room;
 	unsigned wrong; /* messages that were not the expected one */
 	int error;
 	uint32_t slot; /* of the last EV_CONNECTED */
@@ -80,7 +82,7 @@ static void check_message(struct node *node, const struct event *event)
 	static uint8_t expected[MSG_PAYLOAD_BYTES];
 
 	fill(expected, event->msg.payload.length_bytes, event->msg.req);
-	node->wrong += event->msg.type != MSG_REPLY || event->msg.req != node->messages ||
+	node->wrong += (event->msg.type != MSG_REPLY && event->msg.type != MSG_PUT) || event->msg.req != node->messages ||
 	               (event->msg.payload.length_bytes > 0 &&
 	                memcmp(event->msg.payload.bytes, expected, event->msg.payload.length_bytes) != 0);
 	node->messages++;
@@ -132,6 +134,12 @@ static void on_step(struct core *core, const struct event *event)
 	case EV_DISCONNECTED:
 		node->disconnected++;
 		node->error = event->error;
+		break;
+	case EV_FULL:
+		node->full++;
+		break;
+	case EV_ROOM:
+		node->room++;
 		break;
 	case EV_MESSAGE:
 		on_message(core, node, event);
@@ -361,7 +369,7 @@ END_TEST
 START_TEST(closing_sends_the_rest)
 {
 	pair("127.0.0.1:0");
-	for (uint32_t i = 0; i < 100; i++) {
+	for (uint32_t i = 0; i < 40; i++) {
 		struct msg msg = numbered(i, MSG_PAYLOAD_BYTES);
 
 		transport_send(nodes[1].transport, nodes[1].slot, &msg);
@@ -371,7 +379,7 @@ START_TEST(closing_sends_the_rest)
 	else
 		node_stop(&nodes[1]);
 	RUN_UNTIL(nodes[0].disconnected);
-	ck_assert_uint_eq(nodes[0].messages, 100);
+	ck_assert_uint_eq(nodes[0].messages, 40);
 	ck_assert_uint_eq(nodes[0].wrong, 0);
 	ck_assert_uint_eq(nodes[1].disconnected, _i == 0);
 	ck_assert_str_eq(transport_peer(nodes[0].transport, 1), "");
@@ -506,9 +514,35 @@ START_TEST(takes_nothing)
 		ck_assert_uint_lt(sent_bytes, PEER_QUEUE_BYTES_MAX + (64u << 20));
 	}
 	ck_assert_uint_ge(sent_bytes, PEER_QUEUE_BYTES_MAX);
+	ck_assert_uint_eq(nodes[0].full, 1);
 	ck_assert_uint_eq(nodes[0].logged, 1);
 	ck_assert_ptr_nonnull(strstr(nodes[0].log[0], "it takes nothing"));
 	close(descriptor);
+}
+END_TEST
+
+/* What programs have stored waits for a peer that takes nothing for a while, however much it is; and what else is said, too. */
+START_TEST(stores_wait)
+{
+	unsigned count = PEER_QUEUE_BYTES_MAX / MSG_PAYLOAD_BYTES + 32;
+
+	pair("127.0.0.1:0");
+	for (unsigned i = 0; i < count; i++) {
+		struct msg msg = numbered(i, i % 16 ? MSG_PAYLOAD_BYTES : 5);
+
+		if (i % 16) {
+			msg.type = MSG_PUT;
+			msg.obj = (UINT64_C(1) << OBJECT_COUNT_BITS) + 1;
+		}
+		transport_send(nodes[1].transport, nodes[1].slot, &msg);
+		transport_flush(nodes[1].transport);
+	}
+	ck_assert_uint_eq(nodes[1].full, 1);
+	ck_assert_uint_eq(nodes[1].room, 0);
+	RUN_UNTIL(nodes[0].messages == count && nodes[1].room);
+	ck_assert_uint_eq(nodes[0].wrong, 0);
+	ck_assert_uint_eq(nodes[1].full, 1);
+	ck_assert_uint_eq(nodes[0].logged + nodes[1].logged, 0);
 }
 END_TEST
 
@@ -906,6 +940,7 @@ static void add_tests(TCase *cases)
 	tcase_add_test(cases, good_then_bad);
 	tcase_add_test(cases, refused_with_a_reason);
 	tcase_add_test(cases, takes_nothing);
+	tcase_add_test(cases, stores_wait);
 	tcase_add_test(cases, slots_are_bounded);
 	tcase_add_test(cases, all_slots_are_flushed);
 	tcase_add_test(cases, too_long_to_send);

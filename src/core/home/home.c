@@ -729,9 +729,13 @@ void home_node_lost(struct home *home, uint32_t number)
 	forget_user(home, number);
 	for_each_object(home, node_died, number);
 	forget_maker(home, number);
-	for (unsigned i = 0; i < NODES_MAX; i++)
-		if (home->waiting[i].number == number)
-			home->waiting[i].number = home->waiting[i].count = 0;
+	asker_forget(home, number);
+}
+
+void home_node_full(struct home *home, uint32_t number, bool full)
+{
+	if (number && bus_reaches(home->bus, number))
+		asker_full(home, number, full);
 }
 
 /* --- the machine ------------------------------------------------------------------------------------------------------ */
@@ -748,6 +752,7 @@ struct home *home_new(struct bus *bus)
 	list_init(&home->page_recalls);
 	list_init(&home->turn_recalls);
 	list_init(&home->resize_recalls);
+	askers_init(home);
 	return home;
 }
 
@@ -772,6 +777,8 @@ unsigned home_objects(const struct home *home)
 
 uint64_t home_deadline_ns(const struct home *home)
 {
+	if (home->goes_on)
+		return home->bus->now_ns;
 	if (list_empty(&home->replaced))
 		return UINT64_MAX;
 	return list_entry(home->replaced.next, struct object, replaced_link)->replaced_ns + REPLACED_NS;
@@ -781,6 +788,8 @@ void home_tick(struct home *home)
 {
 	if (home->bus->now_ns >= REPLACED_NS)
 		home_end_replaced(home, home->bus->now_ns - REPLACED_NS);
+	if (home->goes_on)
+		pages_go_on(home);
 	look_after_new(home);
 	pages_tick(home);
 	attrs_tick(home);

@@ -20,6 +20,9 @@ void home_node_joined(struct home *home, uint32_t number);
 /* The node has nothing of this home's objects any more; what it held exclusive is lost. */
 void home_node_lost(struct home *home, uint32_t number);
 
+/* While much is queued for the node, it is granted nothing. */
+void home_node_full(struct home *home, uint32_t number, bool full);
+
 /* Time limits of recalls, for which the sessions' ticks come often enough; and what has a deadline. */
 void home_tick(struct home *home);
 uint64_t home_deadline_ns(const struct home *home);

@@ -36,20 +36,40 @@ void holder_remove(struct home *home, struct page *entry, node_set holder)
 
 /* --- waiting --------------------------------------------------------------------------------------------------------- */
 
-/* How many requests of the node wait, to be counted up and down. */
-static uint32_t *waiting_of(struct home *home, uint32_t number)
+static struct asker *asker_of(struct home *home, uint32_t number)
 {
 	unsigned free_one = 0;
 
 	for (unsigned i = 0; i < NODES_MAX; i++) {
-		if (home->waiting[i].number == number)
-			return &home->waiting[i].count;
-		if (!home->waiting[i].number)
+		if (home->askers[i].number == number)
+			return &home->askers[i];
+		if (!home->askers[i].number)
 			free_one = i;
 	}
-	home->waiting[free_one].number = number;
-	home->waiting[free_one].count = 0;
-	return &home->waiting[free_one].count;
+	home->askers[free_one].number = number;
+	return &home->askers[free_one];
+}
+
+void askers_init(struct home *home)
+{
+	for (unsigned i = 0; i < NODES_MAX; i++)
+		list_init(&home->askers[i].stalled);
+}
+
+void asker_full(struct home *home, uint32_t number, bool full)
+{
+	struct asker *asker = asker_of(home, number);
+
+	asker->full = full;
+	home->goes_on |= !full && !list_empty(&asker->stalled);
+}
+
+void asker_forget(struct home *home, uint32_t number)
+{
+	struct asker *asker = asker_of(home, number);
+
+	asker->number = asker->count = 0;
+	asker->full = false;
 }
 
 struct transaction *transaction_of(const struct segment *segment, uint64_t page, const struct page *entry)
@@ -81,7 +101,8 @@ static struct transaction *transaction_make(struct segment *segment, uint64_t pa
 
 void waiter_remove(struct home *home, struct waiter *waiter)
 {
-	--*waiting_of(home, waiter->from);
+	asker_of(home, waiter->from)->count--;
+	list_remove(&waiter->stall_link);
 	list_remove(&waiter->link);
 	free(waiter);
 }
@@ -215,16 +236,34 @@ static void recall(struct segment *segment, uint64_t page, struct transaction *t
 	bus_send_all(bus, holders, &msg);
 }
 
+/* The first that is not stalled; NULL if there is none. */
+static struct waiter *next_waiter(struct home *home, const struct transaction *transaction)
+{
+	struct list *link, *after;
+
+	list_for_each_safe(link, after, &transaction->waiters)
+	{
+		struct waiter *waiter = list_entry(link, struct waiter, link);
+		struct asker *asker = asker_of(home, waiter->from);
+
+		if (!asker->full)
+			return waiter;
+		if (list_empty(&waiter->stall_link))
+			list_push_back(&asker->stalled, &waiter->stall_link);
+	}
+	return NULL;
+}
+
 /* The one mover: serves waiters in turn until one has to wait, and ends the transaction when none is left. */
 void pages_advance(struct segment *segment, uint64_t page, struct page *entry)
 {
 	struct transaction *transaction = transaction_of(segment, page, entry);
 	struct home *home = segment->object->home;
+	struct waiter *waiter;
 
 	if (!transaction)
 		return;
-	while (!transaction->recalled && !list_empty(&transaction->waiters) && !sizes_block(segment, page)) {
-		struct waiter *waiter = list_entry(transaction->waiters.next, struct waiter, link);
+	while (!transaction->recalled && !sizes_block(segment, page) && (waiter = next_waiter(home, transaction))) {
 		int error = refusal(segment, page, entry, waiter);
 		node_set holders = in_the_way(segment, entry, waiter);
 
@@ -243,6 +282,34 @@ void pages_advance(struct segment *segment, uint64_t page, struct page *entry)
 		transaction_free(transaction, entry);
 }
 
+/* So many that a step does not queue more for a node than EV_FULL is about. */
+#define GO_ON_PAGES MSG_PAGES_MAX
+
+static void asker_goes_on(struct asker *asker)
+{
+	for (unsigned i = 0; i < GO_ON_PAGES && !list_empty(&asker->stalled); i++) {
+		const struct waiter *waiter = list_entry(asker->stalled.next, struct waiter, stall_link);
+		struct transaction *transaction = waiter->transaction;
+		struct segment *segment = transaction->segment;
+
+		list_remove(asker->stalled.next);
+		pages_advance(segment, transaction->page, page_table_find(&segment->pages, transaction->page));
+	}
+}
+
+void pages_go_on(struct home *home)
+{
+	home->goes_on = false;
+	for (unsigned i = 0; i < NODES_MAX; i++) {
+		struct asker *asker = &home->askers[i];
+
+		if (asker->full || list_empty(&asker->stalled))
+			continue;
+		asker_goes_on(asker);
+		home->goes_on |= !list_empty(&asker->stalled);
+	}
+}
+
 /* --- messages -------------------------------------------------------------------------------------------------------- */
 
 /* The page's entry; makes room by forgetting pages that nobody holds. */
@@ -259,7 +326,7 @@ static struct page *entry_make(struct segment *segment, uint64_t page)
 static int wait_for_page(struct segment *segment, const struct waiter *request, uint64_t page)
 {
 	struct home *home = segment->object->home;
-	uint32_t *waiting = waiting_of(home, request->from);
+	struct asker *asker = asker_of(home, request->from);
 	struct transaction *transaction;
 	struct page *entry;
 	struct waiter *waiter;
@@ -268,7 +335,7 @@ static int wait_for_page(struct segment *segment, const struct waiter *request, 
 		return -EIO;
 	if (page >= pages_of(segment->size_bytes) && !request->past_end)
 		return -ERANGE;
-	if (*waiting >= WAITERS_PER_NODE_MAX)
+	if (asker->count >= WAITERS_PER_NODE_MAX)
 		return -EBUSY;
 	entry = entry_make(segment, page);
 	waiter = entry ? calloc(1, sizeof(*waiter)) : NULL;
@@ -278,7 +345,9 @@ static int wait_for_page(struct segment *segment, const struct waiter *request, 
 		return -ENOSPC;
 	}
 	*waiter = *request;
-	++*waiting;
+	waiter->transaction = transaction;
+	list_init(&waiter->stall_link);
+	asker->count++;
 	list_push_back(&transaction->waiters, &waiter->link);
 	pages_advance(segment, page, entry);
 	return 0;

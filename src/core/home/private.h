@@ -41,9 +41,15 @@ struct page {
 	uint8_t flags;
 };
 
-/* Who waits for a page, first come first served. */
+/*
+ * Who waits for a page, first come first served; but who has too much queued for it already does not keep others waiting:
+ *
+ *   its turn --EV_FULL is in force--> stalled --EV_ROOM, and its turn in asker.stalled--> its turn
+ */
 struct waiter {
 	struct list link;
+	struct list stall_link; /* in asker.stalled */
+	struct transaction *transaction;
 	uint32_t from;
 	uint32_t req;
 	enum page_mode mode;
@@ -129,6 +135,14 @@ struct object {
 	UT_hash_handle hh;
 };
 
+/* A node that asks for pages. */
+struct asker {
+	uint32_t number; /* 0: free */
+	uint32_t count;  /* of its requests that wait */
+	bool full;
+	struct list stalled;
+};
+
 struct home {
 	struct bus *bus;
 	struct object *objects; /* and files */
@@ -140,7 +154,8 @@ struct home {
 	struct list page_recalls;  /* transactions by since_ns */
 	struct list turn_recalls;  /* turns by since_ns */
 	struct list resize_recalls; /* resizes by since_ns */
-	struct { uint32_t number, count; } waiting[NODES_MAX]; /* page requests that wait, by node */
+	struct asker askers[NODES_MAX];
+	bool goes_on; /* there may be who is stalled and need not be any more */
 };
 
 static inline node_set one(const struct object *object, uint32_t number)
@@ -212,6 +227,11 @@ void pages_advance(struct segment *segment, uint64_t page, struct page *entry);
 void pages_tick(struct home *home);
 void pages_upgrade(struct segment *segment, uint32_t from, const struct msg *msg);
 void waiter_remove(struct home *home, struct waiter *waiter);
+void askers_init(struct home *home);
+void asker_full(struct home *home, uint32_t number, bool full);
+void asker_forget(struct home *home, uint32_t number);
+/* Some of who is not stalled any more; home.goes_on if there are others. */
+void pages_go_on(struct home *home);
 /* NULL if nobody waits for it. */
 struct transaction *transaction_of(const struct segment *segment, uint64_t page, const struct page *entry);
 void transaction_free(struct transaction *transaction, struct page *entry);

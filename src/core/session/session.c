@@ -250,6 +250,11 @@ void sessions_disconnected(struct sessions *session, uint32_t slot)
 	tick_arm(session);
 }
 
+uint32_t sessions_number(const struct sessions *session, uint32_t slot)
+{
+	return session->conns[slot].number;
+}
+
 uint32_t sessions_message(struct sessions *session, uint32_t slot, const struct msg *msg)
 {
 	struct conn *conn = &session->conns[slot];

@@ -30,6 +30,8 @@ void sessions_connect_failed(struct sessions *session, uint64_t token, int error
 void sessions_disconnected(struct sessions *session, uint32_t slot);
 /* The number of the node that the message is from; 0 if it was the session's, or is not to be taken. */
 uint32_t sessions_message(struct sessions *session, uint32_t slot, const struct msg *msg);
+/* Of the node at the other end; 0 if none is known. */
+uint32_t sessions_number(const struct sessions *session, uint32_t slot);
 void sessions_tick(struct sessions *session);
 uint64_t sessions_deadline_ns(const struct sessions *session);
 void sessions_leave(struct sessions *session);
