@@ -286,7 +286,7 @@ START_TEST(events_from_the_deadline)
 	start(all_actions);
 	run_core(run)->deadline_ns = 77;
 	raise_event(EV_TICK);
-	ck_assert_str_eq(trace, "step 10 0;deadline 77;step 9 0;deadline 78;");
+	ck_assert_str_eq(trace, "step 12 0;deadline 77;step 11 0;deadline 78;");
 	run_free(run);
 }
 END_TEST
