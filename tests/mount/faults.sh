@@ -206,6 +206,7 @@ not_stale() {
 test_fault_slow() {
 	start 2 timeout=30
 	make_object 1 board 100M
+	cat "$C/2/board/memory" >/dev/null # in large requests
 	hold 2 board 25600 7
 	node_pause 1
 	sync "$C/2/board/memory" &
