@@ -18,6 +18,7 @@
 struct pieces {
 	struct rsm_piece *all; /* has room for one more */
 	size_t count;
+	char *chunk; /* CHUNK_BYTES, for what is read; NULL before pieces_prepare() */
 };
 
 /* Where the object is, but for the mappings that are an import's. */
@@ -30,6 +31,7 @@ static int pieces_find(const struct rsm_object *object, struct pieces *pieces)
 	if (error)
 		return error;
 	pieces->count = 0;
+	pieces->chunk = NULL;
 	for (i = 0; i < found; i++)
 		if (!rsm_guard_overlaps(pieces->all[i].range.address, pieces->all[i].range.length))
 			pieces->all[pieces->count++] = pieces->all[i];
@@ -48,11 +50,16 @@ static int piece_prepare(struct rsm_piece *piece, int file)
 	return 0;
 }
 
-static int pieces_prepare(const struct pieces *pieces, int file)
+/* The chunk is not of malloc(), which may not store while its memory moves. */
+static int pieces_prepare(struct pieces *pieces, int file)
 {
+	char *chunk = mmap(NULL, CHUNK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	int error = 0;
 	size_t i;
 
+	if (chunk == MAP_FAILED)
+		return -errno;
+	pieces->chunk = chunk;
 	for (i = 0; !error && i < pieces->count; i++)
 		error = piece_prepare(&pieces->all[i], file);
 	return error;
@@ -66,21 +73,9 @@ static void pieces_free(struct pieces *pieces)
 	for (i = 0; i < pieces->count; i++)
 		if (pieces->all[i].instead)
 			munmap(pieces->all[i].instead, pieces->all[i].range.length);
+	if (pieces->chunk)
+		munmap(pieces->chunk, CHUNK_BYTES);
 	free(pieces->all);
-}
-
-/* Not of malloc(), which may not store while its memory moves. NULL: there is none. */
-static char *chunk_new(void)
-{
-	char *chunk = mmap(NULL, CHUNK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	return chunk == MAP_FAILED ? NULL : chunk;
-}
-
-static void chunk_free(char *chunk)
-{
-	if (chunk)
-		munmap(chunk, CHUNK_BYTES);
 }
 
 static bool is_zeros(const char *bytes, size_t length)
@@ -134,14 +129,14 @@ static int piece_put(const void *to, const char *bytes, off_t offset, size_t len
 }
 
 /* All that can be read, into what is to take the pieces' place, which is zeros; the first error. */
-static int pieces_read(const struct pieces *pieces, const struct rsm_object *object, char *chunk)
+static int pieces_read(const struct pieces *pieces, const struct rsm_object *object)
 {
 	int error = 0;
 	size_t i;
 
 	for (i = 0; i < pieces->count; i++) {
 		struct rsm_piece *piece = &pieces->all[i];
-		int result = contents_copy(object, piece->offset, piece->range.length, chunk, piece_put, piece);
+		int result = contents_copy(object, piece->offset, piece->range.length, pieces->chunk, piece_put, piece);
 
 		error = error ? error : result;
 	}
@@ -216,21 +211,18 @@ int rsm_memory_enter(struct rsm_range range, const struct rsm_object *object)
 int rsm_memory_leave(const struct rsm_object *object)
 {
 	struct pieces pieces;
-	char *chunk;
 	int error = pieces_find(object, &pieces);
 
 	if (error)
 		return error;
-	chunk = chunk_new();
-	error = chunk ? pieces_prepare(&pieces, -1) : -ENOMEM;
+	error = pieces_prepare(&pieces, -1);
 	if (!error)
 		error = rsm_move_begin(pieces.all, pieces.count);
 	if (!error) {
-		pieces_read(&pieces, object, chunk);
+		pieces_read(&pieces, object);
 		error = pieces_put(&pieces, object);
 		rsm_move_end();
 	}
-	chunk_free(chunk);
 	pieces_free(&pieces);
 	return error;
 }
@@ -257,22 +249,19 @@ static int object_put(const void *to, const char *bytes, off_t offset, size_t le
 int rsm_memory_change(const struct rsm_object *from, const struct rsm_object *to, size_t length)
 {
 	struct pieces pieces;
-	char *chunk;
 	int error = pieces_find(from, &pieces);
 
 	if (error)
 		return error;
-	chunk = chunk_new();
-	error = chunk ? pieces_prepare(&pieces, to->memory) : -ENOMEM;
+	error = pieces_prepare(&pieces, to->memory);
 	if (!error)
 		error = rsm_move_begin(pieces.all, pieces.count);
 	if (!error) {
-		error = contents_copy(from, 0, length, chunk, object_put, to);
+		error = contents_copy(from, 0, length, pieces.chunk, object_put, to);
 		if (!error)
 			error = pieces_put(&pieces, from);
 		rsm_move_end();
 	}
-	chunk_free(chunk);
 	pieces_free(&pieces);
 	return error;
 }
@@ -294,10 +283,9 @@ static void rebind_undo(const struct rsm_object *object, const struct pieces *pr
 }
 
 /* The present pieces have to have their copies before the object changes, for the sake of threads that load. */
-static int rebind_move(const struct rsm_object *object, const struct pieces *present, struct rsm_piece *wanted,
-		       char *chunk)
+static int rebind_move(const struct rsm_object *object, const struct pieces *present, struct rsm_piece *wanted)
 {
-	int error = pieces_read(present, object, chunk);
+	int error = pieces_read(present, object);
 
 	if (!error)
 		error = pieces_put(present, object);
@@ -315,26 +303,23 @@ int rsm_memory_rebind(const struct rsm_object *object, struct rsm_range range)
 {
 	struct pieces pieces;
 	struct rsm_piece *wanted;
-	char *chunk;
 	int error = pieces_find(object, &pieces);
 
 	if (error)
 		return error;
 	wanted = &pieces.all[pieces.count];
 	*wanted = (struct rsm_piece){ .range = range, .protection = PROT_READ | PROT_WRITE };
-	chunk = chunk_new();
-	error = chunk ? pieces_prepare(&pieces, -1) : -ENOMEM;
+	error = pieces_prepare(&pieces, -1);
 	if (!error)
 		error = piece_prepare(wanted, object->memory);
 	if (!error)
 		error = rsm_move_begin(pieces.all, pieces.count + 1);
 	if (!error) {
-		error = rebind_move(object, &pieces, wanted, chunk);
+		error = rebind_move(object, &pieces, wanted);
 		rsm_move_end();
 	}
 	if (wanted->instead)
 		munmap(wanted->instead, range.length);
-	chunk_free(chunk);
 	pieces_free(&pieces);
 	return error;
 }

@@ -2,8 +2,9 @@
  * transport.h: the connections to other nodes, over TCP on loopback or Unix sockets, on a libuv loop.
  *
  * Every connection has a slot, 1 .. NODES_MAX - 1, from EV_CONNECTED to EV_DISCONNECTED. The transport raises
- * EV_CONNECTED, EV_CONNECT_FAILED, EV_MESSAGE, EV_FULL, EV_ROOM and EV_DISCONNECTED with run_event(), always in the loop's thread, and the
- * driver of that run plugs transport_send(), transport_connect() and transport_close() in. The order of set-up is:
+ * EV_CONNECTED, EV_CONNECT_FAILED, EV_MESSAGE, EV_FULL, EV_ROOM and EV_DISCONNECTED with run_event(), always in the loop's
+ * thread, and the driver of that run plugs transport_send(), transport_connect() and transport_close() in. The order of
+ * set-up is:
  *
  *	transport_new(); transport_listen(); run_new() with transport_address(); transport_start(); run_event(EV_START)
  *
@@ -58,7 +59,8 @@ void transport_start(struct transport *transport, struct run *run);
 /*
  * Queues a message; its payload is copied or sent before it returns. Nothing is promised to be sent before
  * transport_flush(). A slot that is free is ignored: its EV_DISCONNECTED is on the way. A peer that takes nothing for
- * PEER_QUEUE_BYTES_MAX is cut off, but not for what was stored here; and a message over a limit of the protocol is not sent, but ends the session.
+ * PEER_QUEUE_BYTES_MAX is cut off, but not for what was stored here; and a message over a limit of the protocol is not
+ * sent, but ends the session.
  */
 void transport_send(struct transport *transport, uint32_t slot, const struct msg *msg);
 
