@@ -394,6 +394,15 @@ START_TEST(home_before)
 }
 END_TEST
 
+/* Whole pages, by a program on node 1. */
+static void write_whole(struct cluster *cluster, uint64_t obj, uint64_t page, uint64_t end)
+{
+	memset(text, 'n', PAGE_BYTES);
+	for (; page < end; page++)
+		ck_assert_int_eq(cluster_do(cluster, 1, &(struct msg){.type = REQ_WRITE, .obj = obj, .page = page}, text,
+		                            PAGE_BYTES)->error, 0);
+}
+
 /*
  * Goal: who writes in order gets the pages behind before it writes them, in one message, without their bytes and without taking what
  * another node uses; should it read one, then with its bytes. If it dies, they are lost: that it has not written them, nobody knows.
@@ -408,14 +417,9 @@ START_TEST(led)
 		ck_assert_int_eq(write_byte(cluster, 0, obj, page, 0, 'o'), 0);
 	cluster_advance(cluster, 2 * QUIET_NS);
 	ck_assert_int_eq(write_byte(cluster, 2, obj, 9, 0, 'p'), 0);
-	memset(text, 'n', PAGE_BYTES);
-	for (uint64_t page = 0; page < 2; page++)
-		ck_assert_int_eq(cluster_do(cluster, 1, &(struct msg){.type = REQ_WRITE, .obj = obj, .page = page}, text,
-		                            PAGE_BYTES)->error, 0);
+	write_whole(cluster, obj, 0, 2);
 	gets = cluster_count(cluster, 0, MSG_GET);
-	for (uint64_t page = 2; page < 6; page++)
-		ck_assert_int_eq(cluster_do(cluster, 1, &(struct msg){.type = REQ_WRITE, .obj = obj, .page = page}, text,
-		                            PAGE_BYTES)->error, 0);
+	write_whole(cluster, obj, 2, 6);
 	ck_assert_uint_eq(cluster_count(cluster, 0, MSG_GET), gets);
 	ck_assert_int_eq(core_page_mode(cluster_core(cluster, 2), obj, 0, 9), PAGE_EXCLUSIVE);
 	ck_assert_int_eq(read_page(cluster, 1, obj, 7)->bytes[0], 'o');
@@ -433,10 +437,7 @@ START_TEST(led_and_lost)
 	uint64_t obj;
 	struct cluster *cluster = open_on(3, 1000, 10 * PAGE_BYTES, &obj);
 
-	memset(text, 'n', PAGE_BYTES);
-	for (uint64_t page = 0; page < 2; page++)
-		ck_assert_int_eq(cluster_do(cluster, 1, &(struct msg){.type = REQ_WRITE, .obj = obj, .page = page}, text,
-		                            PAGE_BYTES)->error, 0);
+	write_whole(cluster, obj, 0, 2);
 	cluster_settle(cluster);
 	ck_assert_int_eq(core_page_mode(cluster_core(cluster, 1), obj, 0, 2), PAGE_EXCLUSIVE);
 	ck_assert_int_eq(cluster_answer(cluster, cluster_request(cluster, 1, &(struct msg){.type = REQ_WRITE, .obj = obj, .page = 2},
@@ -455,10 +456,7 @@ START_TEST(led_past_the_end)
 	uint64_t obj;
 	struct cluster *cluster = open_on(3, 10000, 0, &obj);
 
-	memset(text, 'n', PAGE_BYTES);
-	for (uint64_t page = 0; page < 2; page++)
-		ck_assert_int_eq(cluster_do(cluster, 1, &(struct msg){.type = REQ_WRITE, .obj = obj, .page = page}, text,
-		                            PAGE_BYTES)->error, 0);
+	write_whole(cluster, obj, 0, 2);
 	ck_assert_int_eq(core_page_mode(cluster_core(cluster, 1), obj, 0, 2), PAGE_EXCLUSIVE);
 	cluster_kill(cluster, 1);
 	cluster_settle(cluster);
