@@ -99,9 +99,9 @@ static struct transaction *transaction_make(struct segment *segment, uint64_t pa
 	return transaction;
 }
 
-void waiter_remove(struct home *home, struct waiter *waiter)
+void waiter_remove(struct waiter *waiter)
 {
-	asker_of(home, waiter->from)->count--;
+	waiter->asker->count--;
 	list_remove(&waiter->stall_link);
 	list_remove(&waiter->link);
 	free(waiter);
@@ -113,7 +113,7 @@ void transaction_free(struct transaction *transaction, struct page *entry)
 	struct list *link, *after;
 
 	list_for_each_safe(link, after, &transaction->waiters)
-		waiter_remove(segment->object->home, list_entry(link, struct waiter, link));
+		waiter_remove(list_entry(link, struct waiter, link));
 	list_remove(&transaction->recall_link);
 	HASH_DEL(segment->transactions, transaction);
 	free(transaction);
@@ -237,19 +237,18 @@ static void recall(struct segment *segment, uint64_t page, struct transaction *t
 }
 
 /* The first that is not stalled; NULL if there is none. */
-static struct waiter *next_waiter(struct home *home, const struct transaction *transaction)
+static struct waiter *next_waiter(const struct transaction *transaction)
 {
 	struct list *link, *after;
 
 	list_for_each_safe(link, after, &transaction->waiters)
 	{
 		struct waiter *waiter = list_entry(link, struct waiter, link);
-		struct asker *asker = asker_of(home, waiter->from);
 
-		if (!asker->full)
+		if (!waiter->asker->full)
 			return waiter;
 		if (list_empty(&waiter->stall_link))
-			list_push_back(&asker->stalled, &waiter->stall_link);
+			list_push_back(&waiter->asker->stalled, &waiter->stall_link);
 	}
 	return NULL;
 }
@@ -263,7 +262,7 @@ void pages_advance(struct segment *segment, uint64_t page, struct page *entry)
 
 	if (!transaction)
 		return;
-	while (!transaction->recalled && !sizes_block(segment, page) && (waiter = next_waiter(home, transaction))) {
+	while (!transaction->recalled && !sizes_block(segment, page) && (waiter = next_waiter(transaction))) {
 		int error = refusal(segment, page, entry, waiter);
 		node_set holders = in_the_way(segment, entry, waiter);
 
@@ -276,7 +275,7 @@ void pages_advance(struct segment *segment, uint64_t page, struct page *entry)
 			error = grant(segment, page, entry, waiter);
 		if (error)
 			grant_error(segment, page, waiter, error);
-		waiter_remove(home, waiter);
+		waiter_remove(waiter);
 	}
 	if (!transaction->recalled && list_empty(&transaction->waiters))
 		transaction_free(transaction, entry);
@@ -325,8 +324,6 @@ static struct page *entry_make(struct segment *segment, uint64_t page)
 
 static int wait_for_page(struct segment *segment, const struct waiter *request, uint64_t page)
 {
-	struct home *home = segment->object->home;
-	struct asker *asker = asker_of(home, request->from);
 	struct transaction *transaction;
 	struct page *entry;
 	struct waiter *waiter;
@@ -335,7 +332,7 @@ static int wait_for_page(struct segment *segment, const struct waiter *request, 
 		return -EIO;
 	if (page >= pages_of(segment->size_bytes) && !request->past_end)
 		return -ERANGE;
-	if (asker->count >= WAITERS_PER_NODE_MAX)
+	if (request->asker->count >= WAITERS_PER_NODE_MAX)
 		return -EBUSY;
 	entry = entry_make(segment, page);
 	waiter = entry ? calloc(1, sizeof(*waiter)) : NULL;
@@ -347,7 +344,7 @@ static int wait_for_page(struct segment *segment, const struct waiter *request, 
 	*waiter = *request;
 	waiter->transaction = transaction;
 	list_init(&waiter->stall_link);
-	asker->count++;
+	waiter->asker->count++;
 	list_push_back(&transaction->waiters, &waiter->link);
 	pages_advance(segment, page, entry);
 	return 0;
@@ -400,7 +397,8 @@ static bool run_free_ahead(struct segment *segment, const struct msg *msg, const
 
 void pages_get(struct segment *segment, uint32_t from, const struct msg *msg)
 {
-	struct waiter request = {.from = from,
+	struct waiter request = {.asker = asker_of(segment->object->home, from),
+	                         .from = from,
 	                         .req = msg->req,
 	                         .mode = msg->mode == PAGE_EXCLUSIVE ? PAGE_EXCLUSIVE : PAGE_SHARED,
 	                         .past_end = msg->mode == PAGE_EXCLUSIVE && msg->flags & GET_PAST_END,

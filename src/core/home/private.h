@@ -50,6 +50,7 @@ struct waiter {
 	struct list link;
 	struct list stall_link; /* in asker.stalled */
 	struct transaction *transaction;
+	struct asker *asker;
 	uint32_t from;
 	uint32_t req;
 	enum page_mode mode;
@@ -226,7 +227,7 @@ bool pages_put(struct segment *segment, uint32_t from, const struct msg *msg);
 void pages_advance(struct segment *segment, uint64_t page, struct page *entry);
 void pages_tick(struct home *home);
 void pages_upgrade(struct segment *segment, uint32_t from, const struct msg *msg);
-void waiter_remove(struct home *home, struct waiter *waiter);
+void waiter_remove(struct waiter *waiter);
 void askers_init(struct home *home);
 void asker_full(struct home *home, uint32_t number, bool full);
 void asker_forget(struct home *home, uint32_t number);

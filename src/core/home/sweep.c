@@ -60,7 +60,7 @@ static void forget_waiters(struct home *home, struct transaction *transaction, n
 		struct waiter *waiter = list_entry(link, struct waiter, link);
 
 		if (nodes_one(&home->bus->nodes, waiter->from) == node)
-			waiter_remove(home, waiter);
+			waiter_remove(waiter);
 	}
 }
 
